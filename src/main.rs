@@ -1,0 +1,2 @@
+//! The `linkgate` command.
+fn main() {}
