@@ -1,3 +1,13 @@
 //! Linkgate: the outbound gateway that apps use as their base URL for the LinkedIn API.
 
+pub mod callers;
+pub mod clock;
+pub mod credentials;
+pub mod dial;
+pub mod exchange;
+pub mod incident;
+pub mod keyring;
+pub mod metrics;
+pub mod proxy;
 pub mod sandbox;
+pub mod secret;
