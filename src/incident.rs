@@ -143,6 +143,10 @@ impl Recorder {
     pub fn hold(&self) -> Duration {
         todo!()
     }
+    /// A failed answer went out before its record was written.
+    pub fn note_late(&self) {
+        todo!()
+    }
     /// Bytes of each body that the path shall keep.
     pub fn body_bytes(&self) -> usize {
         todo!()
