@@ -1,1 +1,5 @@
 //! Tests.
+
+#![cfg(test)]
+
+mod sandbox_table;
