@@ -332,8 +332,7 @@ impl Kept {
         if let State::Recording(written, watch) = &mut self.state {
             if Pin::new(written).poll(task).is_pending() {
                 ready!(watch.poll_late(task));
-                self.armed.thread.shard.late_record();
-                self.armed.thread.recorder.note_late();
+                self.armed.thread.recorder.late();
             }
             self.state = State::Done;
         }
