@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::sandbox::{CANARY, Fault, Kind};
+use crate::sandbox::{Application, CANARY, Fault, Kind};
 
 fn form(sandbox: &Sandbox, path: &str, fields: &str) -> Raw {
     let text = format!(
@@ -77,6 +77,22 @@ fn a_wrong_client_or_redirect_is_shown_and_a_wrong_scope_redirected() {
     let location = unknown.header("location").unwrap();
     assert!(location.contains("error=invalid_scope_error"), "{location}");
     assert!(location.contains("Unknown%20scope%20%22offline_access%22"));
+    let poor = Application {
+        scopes: vec![String::from("openid")],
+        ..Application::default()
+    };
+    let options = Options {
+        applications: vec![poor],
+        tls_listen: None,
+        ..Options::default()
+    };
+    let refused = get(&Sandbox::start_with(options).unwrap(), ASK);
+    assert!(
+        refused
+            .header("location")
+            .unwrap()
+            .contains("error=unauthorized_scope_error")
+    );
 }
 
 #[test]
