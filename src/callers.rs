@@ -1,35 +1,41 @@
 //! Callers and their keys: made, looked up, and what each may ask for.
+//!
+//! A key's text is `lgk_{id}_{secret}{check}`. The id finds it, SHA-256 of the secret proves it, and
+//! the check (CRC-32) lets a person tell a mistyped key from a revoked one without asking anybody.
+//!
+//! **Invariant:** the secret exists only in the text that [`Callers::mint`] returns; every wrong key
+//! costs the same and is answered the same.
 
-use std::{str::FromStr, sync::Arc};
+use std::{collections::HashMap, fmt, sync::Arc};
 
+use arc_swap::ArcSwap;
 use http::Method;
+use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
-use crate::exchange::{Member, Name};
-use crate::keyring::Fingerprint;
+use crate::{
+    clock::Clock,
+    exchange::{Member, Name},
+    keyring::{Fingerprint, LiveSecrets},
+};
+
+mod rule;
+mod text;
+
+pub use rule::{BadRule, Rule};
+pub use text::is_well_formed;
 
 /// Which members a key covers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Covers {
     /// These alone; an empty list covers nobody.
     Members(Vec<Member>),
-    /// Every member of every application.
+    /// Every member of every application, and the applications' own tokens.
     AnyMember,
 }
 
-/// One `--allow 'METHOD /path/**'` rule.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rule;
-
-impl FromStr for Rule {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Self, String> {
-        todo!("{text}")
-    }
-}
-
 /// A key as it is known after creation: everything but the secret.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Key {
     /// Public id, the look-up handle: `lgk_{id}_…`.
     pub id: Arc<str>,
@@ -54,11 +60,24 @@ pub struct Key {
 impl Key {
     /// Whether the key covers `member`.
     pub fn covers(&self, member: &Member) -> bool {
-        todo!("{member:?}")
+        match &self.covers {
+            Covers::AnyMember => true,
+            Covers::Members(members) => members.contains(member),
+        }
     }
+
     /// Whether one of its rules allows `method` on `path` (compared byte for byte).
+    ///
+    /// A restricted key is refused every path that two readers could understand differently.
     pub fn allows(&self, method: &Method, path: &str) -> bool {
-        todo!("{method}{path}")
+        if self.allow.is_empty() {
+            return true;
+        }
+        !rule::is_ambiguous(path) && self.allow.iter().any(|rule| rule.allows(method, path))
+    }
+
+    fn is_alive(&self, clock: &Clock) -> bool {
+        self.revoked_at.is_none() && self.expires_at.is_none_or(|end| clock.seconds() < end)
     }
 }
 
@@ -66,20 +85,121 @@ impl Key {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UnknownKey;
 
-/// The table of keys the path asks. Cheap to clone; a change is seen by the next request.
+/// What an operator decides about a key that is to be made.
 #[derive(Clone, Debug)]
-pub struct Callers;
+pub struct Terms {
+    /// Whose key it is.
+    pub caller: Name,
+    /// Which members it covers.
+    pub covers: Covers,
+    /// What it may ask for; empty means everything.
+    pub allow: Vec<Rule>,
+    /// When it ends, in Unix seconds.
+    pub expires_at: Option<i64>,
+}
+
+type Table = HashMap<Arc<str>, Arc<Key>>;
+
+struct Shared {
+    clock: Clock,
+    live: LiveSecrets,
+    keys: ArcSwap<Table>,
+}
+
+/// The table of keys the path asks. Cheap to clone; a change is seen by the next request.
+#[derive(Clone)]
+pub struct Callers(Arc<Shared>);
+
+impl fmt::Debug for Callers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Callers({})", self.0.keys.load().len())
+    }
+}
 
 impl Callers {
+    /// An empty table. `clock` decides about expiry; new keys are added to `live`.
+    pub fn new(clock: Clock, live: LiveSecrets) -> Self {
+        let keys = ArcSwap::default();
+        Self(Arc::new(Shared { clock, live, keys }))
+    }
+
     /// Checks what a caller presented (`lgk_…`, without `~NAME`), in constant time for any wrong key.
     ///
     /// # Errors
     /// [`UnknownKey`].
     pub fn check(&self, presented: &[u8]) -> Result<Arc<Key>, UnknownKey> {
-        todo!("{presented:?}")
+        let keys = self.0.keys.load();
+        let parts = text::split(presented);
+        let found = parts.as_ref().and_then(|parts| keys.get(parts.id));
+        // Without a key the comparison is made all the same, with a digest that nothing has.
+        let expected = found.map_or([0; 32], |key| key.digest);
+        let digest = text::digest(parts.as_ref().map_or(presented, |parts| parts.secret));
+        let proven = bool::from(digest.ct_eq(&expected));
+        match found {
+            Some(key) if proven && key.is_alive(&self.0.clock) => Ok(Arc::clone(key)),
+            _ => Err(UnknownKey),
+        }
     }
+
     /// Makes a key's text and its stored form; the text is shown once and kept nowhere.
     pub fn mint(&self) -> (Zeroizing<String>, Arc<str>, [u8; 32]) {
-        todo!()
+        text::mint()
+    }
+
+    /// Makes a key on these terms. It is not yet in force: store it first, then [`Callers::insert`].
+    pub fn create(&self, terms: Terms) -> (Zeroizing<String>, Key) {
+        let (text, id, digest) = self.mint();
+        let key = Key {
+            id,
+            caller: terms.caller,
+            covers: terms.covers,
+            allow: terms.allow,
+            expires_at: terms.expires_at,
+            revoked_at: None,
+            created_at: self.0.clock.seconds(),
+            digest,
+            fingerprint: self.0.live.fingerprint(text.as_bytes()),
+        };
+        (text, key)
+    }
+
+    /// Puts these keys in the place of all others.
+    pub fn replace(&self, keys: Vec<Key>) {
+        for key in keys.iter().filter(|key| key.revoked_at.is_none()) {
+            self.0.live.add_known(&key.fingerprint);
+        }
+        let entry = |key: Key| (Arc::clone(&key.id), Arc::new(key));
+        let table: Table = keys.into_iter().map(entry).collect();
+        self.0.keys.store(Arc::new(table));
+    }
+
+    /// Adds a key, or puts it in the place of the one with its id.
+    pub fn insert(&self, key: Key) {
+        self.0.live.add_known(&key.fingerprint);
+        let key = Arc::new(key);
+        self.0.keys.rcu(|table| {
+            let mut table = Table::clone(table);
+            table.insert(Arc::clone(&key.id), Arc::clone(&key));
+            table
+        });
+    }
+
+    /// Revokes a key from now on; none if there is no such key.
+    pub fn revoke(&self, id: &str) -> Option<Arc<Key>> {
+        let mut revoked = Key::clone(self.0.keys.load().get(id)?);
+        revoked.revoked_at.get_or_insert(self.0.clock.seconds());
+        self.insert(revoked.clone());
+        self.0.live.remove(&revoked.fingerprint);
+        Some(Arc::new(revoked))
+    }
+
+    /// All keys, the oldest first.
+    pub fn list(&self) -> Vec<Arc<Key>> {
+        let mut keys: Vec<_> = self.0.keys.load().values().cloned().collect();
+        keys.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
+        keys
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,25 @@
 //! The key ring: sealing what rests on disk, and fingerprints that name a secret without showing it.
+//!
+//! The ring holds the operator's master keys. They seal nothing but data keys; a data key belongs to
+//! one member (or application) and seals that member's tokens and kept bodies.
+//!
+//! **Invariant:** the first key seals, every key opens; the fingerprint key is a key of its own and
+//! stays when the others change, so that records of different years can be compared.
+//! **Neighbours:** `credentials` (tokens) and `incident` (bodies, fingerprints).
 
-use std::{fmt, sync::Arc};
+use std::{fmt, path::Path, sync::Arc};
+
+use aws_lc_rs::hmac;
+use data_encoding::HEXLOWER;
+use zeroize::Zeroizing;
+
+mod file;
+mod live;
+mod seal;
+
+pub use file::KeyFileError;
+pub use live::LiveSecrets;
+pub(crate) use seal::random_bytes;
 
 /// A short keyed fingerprint of a secret (HMAC-SHA-256, 16 hex digits): equal secrets have equal
 /// fingerprints in all records, and nobody without the key can test a guess.
@@ -11,6 +30,15 @@ impl Fingerprint {
     /// The text that stands in records: 16 hex digits.
     pub fn as_arc(&self) -> &Arc<str> {
         &self.0
+    }
+
+    /// Takes back what [`Fingerprint::as_arc`] gave, as it was stored.
+    pub fn from_stored(text: &str) -> Self {
+        Self(text.into())
+    }
+
+    fn from_tag(tag: u64) -> Self {
+        Self(HEXLOWER.encode(&tag.to_be_bytes()).into())
     }
 }
 
@@ -28,78 +56,207 @@ impl fmt::Debug for Fingerprint {
 
 /// A key for one member's (or application's) rows and bodies; stored only wrapped by the ring.
 /// Forgetting a member is deleting this one small key.
-#[derive(Clone, Debug)]
-pub struct DataKey;
+#[derive(Clone)]
+pub struct DataKey {
+    secret: Arc<Zeroizing<[u8; 32]>>,
+    id: Arc<str>,
+}
+
+impl fmt::Debug for DataKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "DataKey({})", self.id)
+    }
+}
+
+/// One of the operator's keys.
+#[derive(Clone)]
+struct MasterKey {
+    id: Arc<str>,
+    secret: Zeroizing<[u8; 32]>,
+}
+
+struct Keys {
+    /// Never empty; the first one seals.
+    first: MasterKey,
+    others: Vec<MasterKey>,
+    fingerprints: hmac::Key,
+    fingerprint_secret: Zeroizing<[u8; 32]>,
+}
 
 /// The operator's keys. Cheap to clone.
-#[derive(Clone, Debug)]
-pub struct KeyRing;
+#[derive(Clone)]
+pub struct KeyRing(Arc<Keys>);
+
+impl fmt::Debug for KeyRing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ids = self.0.masters().map(|key| &key.id);
+        f.write_str("KeyRing")?;
+        f.debug_list().entries(ids).finish()
+    }
+}
 
 /// Something sealed did not open: wrong key, wrong place, or damaged.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("sealed data does not open: wrong key, moved or damaged")]
 pub struct Unsealable;
 
+/// Associated data of the check value.
+const CHECK_PLACE: &[u8] = b"linkgate check value v1";
+/// What the fingerprint key is derived for when the first master key is made.
+const FINGERPRINT_LABEL: &[u8] = b"linkgate fingerprint key v1";
+
+impl Keys {
+    fn masters(&self) -> impl Iterator<Item = &MasterKey> {
+        std::iter::once(&self.first).chain(&self.others)
+    }
+}
+
 impl KeyRing {
     /// A ring with one random key, for tests and the demo.
     pub fn random() -> Self {
-        todo!()
+        let secret = Zeroizing::new(random_bytes());
+        let label = hmac::Key::new(hmac::HMAC_SHA256, &*secret);
+        let mut fingerprint_secret = Zeroizing::new([0; 32]);
+        let derived = hmac::sign(&label, FINGERPRINT_LABEL);
+        for (to, from) in fingerprint_secret.iter_mut().zip(derived.as_ref()) {
+            *to = *from;
+        }
+        let id = HEXLOWER.encode(&random_bytes::<4>()).into();
+        Self::assemble(MasterKey { id, secret }, Vec::new(), fingerprint_secret)
     }
+
+    /// Makes a key file with one new key, mode 0600, on disk when this returns.
+    ///
+    /// # Errors
+    /// [`KeyFileError`]; a file that exists is never overwritten.
+    pub fn create_file(path: &Path) -> Result<Self, KeyFileError> {
+        let ring = Self::random();
+        file::write_new(path, &ring.0)?;
+        Ok(ring)
+    }
+
+    /// Reads a key file.
+    ///
+    /// # Errors
+    /// [`KeyFileError`]: missing, readable by others, or not a key file.
+    pub fn load_file(path: &Path) -> Result<Self, KeyFileError> {
+        file::read(path)
+    }
+
+    fn assemble(
+        first: MasterKey,
+        others: Vec<MasterKey>,
+        fingerprint_secret: Zeroizing<[u8; 32]>,
+    ) -> Self {
+        let fingerprints = hmac::Key::new(hmac::HMAC_SHA256, &*fingerprint_secret);
+        Self(Arc::new(Keys {
+            first,
+            others,
+            fingerprints,
+            fingerprint_secret,
+        }))
+    }
+
     /// The keyed fingerprint of `secret`.
     pub fn fingerprint(&self, secret: &[u8]) -> Fingerprint {
-        todo!("{secret:?}")
+        Fingerprint::from_tag(self.tag(secret))
     }
+
+    fn tag(&self, secret: &[u8]) -> u64 {
+        let full = hmac::sign(&self.0.fingerprints, secret);
+        let first = full.as_ref().first_chunk().copied().unwrap_or_default();
+        u64::from_be_bytes(first)
+    }
+
     /// A new random data key.
     pub fn new_data_key(&self) -> DataKey {
-        todo!()
+        DataKey::from_secret(Zeroizing::new(random_bytes()))
     }
+
     /// Wraps a data key for storage; `place` names whose it is.
     pub fn wrap(&self, key: &DataKey, place: &str) -> Vec<u8> {
-        todo!("{key:?}{place}")
+        self.seal(key.secret.as_slice(), place.as_bytes())
     }
+
     /// Opens a wrapped data key.
     ///
     /// # Errors
     /// [`Unsealable`].
     pub fn unwrap(&self, wrapped: &[u8], place: &str) -> Result<DataKey, Unsealable> {
-        todo!("{wrapped:?}{place}")
+        let opened = Zeroizing::new(self.open(wrapped, place.as_bytes())?);
+        let secret = <[u8; 32]>::try_from(opened.as_slice()).map_err(|_| Unsealable)?;
+        Ok(DataKey::from_secret(Zeroizing::new(secret)))
+    }
+
+    /// A value that only this ring opens: kept beside the data, it tells a wrong key file before
+    /// anything is written.
+    pub fn check_value(&self) -> Vec<u8> {
+        let fingerprint = self.fingerprint(CHECK_PLACE);
+        self.seal(fingerprint.0.as_bytes(), CHECK_PLACE)
+    }
+
+    /// Whether this ring made `check_value`, fingerprint key included.
+    pub fn matches(&self, check_value: &[u8]) -> bool {
+        let expected = self.fingerprint(CHECK_PLACE);
+        self.open(check_value, CHECK_PLACE)
+            .is_ok_and(|opened| opened == expected.0.as_bytes())
+    }
+
+    /// `[id length][id][nonce][ciphertext and tag]`, bound to the id and the place.
+    fn seal(&self, plain: &[u8], place: &[u8]) -> Vec<u8> {
+        let key = &self.0.first;
+        let mut sealed = Vec::with_capacity(1 + key.id.len() + plain.len() + seal::OVERHEAD);
+        // Ids are read from a file that allows no longer ones.
+        sealed.push(u8::try_from(key.id.len()).unwrap_or(u8::MAX));
+        sealed.extend_from_slice(key.id.as_bytes());
+        let bound = seal::bound(&key.id, place);
+        sealed.extend(seal::seal(&key.secret, plain, &bound));
+        sealed
+    }
+
+    fn open(&self, sealed: &[u8], place: &[u8]) -> Result<Vec<u8>, Unsealable> {
+        let (length, rest) = sealed.split_first().ok_or(Unsealable)?;
+        let (id, rest) = rest
+            .split_at_checked(usize::from(*length))
+            .ok_or(Unsealable)?;
+        let key = self
+            .0
+            .masters()
+            .find(|key| key.id.as_bytes() == id)
+            .ok_or(Unsealable)?;
+        seal::open(&key.secret, rest, &seal::bound(&key.id, place))
     }
 }
 
 impl DataKey {
+    fn from_secret(secret: Zeroizing<[u8; 32]>) -> Self {
+        let naming = hmac::Key::new(hmac::HMAC_SHA256, &*secret);
+        let name = hmac::sign(&naming, b"linkgate data key id v1");
+        let short: [u8; 8] = name.as_ref().first_chunk().copied().unwrap_or_default();
+        Self {
+            secret: Arc::new(secret),
+            id: HEXLOWER.encode(&short).into(),
+        }
+    }
+
+    /// Names the key without showing it: 16 hex digits derived from it.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
     /// Seals `plain` (XChaCha20-Poly1305, random nonce); `place` is the associated data.
     pub fn seal(&self, plain: &[u8], place: &str) -> Vec<u8> {
-        todo!("{plain:?}{place}")
+        seal::seal(&self.secret, plain, place.as_bytes())
     }
+
     /// Opens what [`DataKey::seal`] made for the same place.
     ///
     /// # Errors
     /// [`Unsealable`].
     pub fn open(&self, sealed: &[u8], place: &str) -> Result<Vec<u8>, Unsealable> {
-        todo!("{sealed:?}{place}")
+        seal::open(&self.secret, sealed, place.as_bytes())
     }
 }
 
-/// Fingerprints of all secrets that are alive (tokens, refresh tokens, keys, client secrets):
-/// the redaction door asks it about every token-shaped run of text. Cheap to clone.
-#[derive(Clone, Debug)]
-pub struct LiveSecrets;
-
-impl LiveSecrets {
-    /// An empty set whose fingerprints are made with `ring`.
-    pub fn new(ring: KeyRing) -> Self {
-        todo!("{ring:?}")
-    }
-    /// Adds a secret by its value; only the fingerprint is kept.
-    pub fn add(&self, secret: &[u8]) -> Fingerprint {
-        todo!("{secret:?}")
-    }
-    /// Forgets a secret that is dead for good.
-    pub fn remove(&self, fingerprint: &Fingerprint) {
-        todo!("{fingerprint:?}")
-    }
-    /// The fingerprint of `text` if it is a live secret.
-    pub fn find(&self, text: &[u8]) -> Option<Fingerprint> {
-        todo!("{text:?}")
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,63 @@
+//! The one sealed form: XChaCha20-Poly1305 with a random nonce of 24 bytes in front.
+//!
+//! **Invariant:** no nonce is ever chosen by a caller or derived; 192 random bits do not repeat.
+
+use chacha20poly1305::{
+    Key, KeyInit as _, XChaCha20Poly1305, XNonce,
+    aead::{Aead as _, Payload},
+};
+
+use super::Unsealable;
+
+/// Bytes that sealing adds: nonce and tag.
+pub(super) const OVERHEAD: usize = 24 + 16;
+
+/// Random bytes from the system.
+#[expect(
+    clippy::expect_used,
+    reason = "the system's generator does not fail once it is seeded, and without it nothing may be sealed"
+)]
+pub(crate) fn random_bytes<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).expect("the system gives random bytes");
+    bytes
+}
+
+/// Associated data of a key id and a place; the length in front keeps the two apart.
+pub(super) fn bound(id: &str, place: &[u8]) -> Vec<u8> {
+    let mut bound = format!("{}:{id}:", id.len()).into_bytes();
+    bound.extend_from_slice(place);
+    bound
+}
+
+/// `[nonce][ciphertext and tag]`.
+#[expect(
+    clippy::expect_used,
+    reason = "the cipher refuses only texts of more than 256 GiB"
+)]
+pub(super) fn seal(key: &[u8; 32], plain: &[u8], place: &[u8]) -> Vec<u8> {
+    let nonce: [u8; 24] = random_bytes();
+    let payload = Payload {
+        msg: plain,
+        aad: place,
+    };
+    let ciphertext = XChaCha20Poly1305::new(&Key::from(*key))
+        .encrypt(&XNonce::from(nonce), payload)
+        .expect("a text that fits in memory can be sealed");
+    let mut sealed = Vec::with_capacity(nonce.len() + ciphertext.len());
+    sealed.extend_from_slice(&nonce);
+    sealed.extend_from_slice(&ciphertext);
+    sealed
+}
+
+/// The plain text, if key and place are the ones it was sealed with.
+pub(super) fn open(key: &[u8; 32], sealed: &[u8], place: &[u8]) -> Result<Vec<u8>, Unsealable> {
+    let (nonce, ciphertext) = sealed.split_first_chunk::<24>().ok_or(Unsealable)?;
+    let payload = Payload {
+        msg: ciphertext,
+        aad: place,
+    };
+    XChaCha20Poly1305::new(&Key::from(*key))
+        .decrypt(&XNonce::from(*nonce), payload)
+        .map_err(|_| Unsealable)
+}
