@@ -142,8 +142,8 @@ fn each_bad_value_is_a_problem_with_its_key_and_line() {
 #[test]
 fn unknown_keys_are_answered_with_the_nearest_known_one() {
     for (text, hint) in [
-    ("gateway: {lisen: x}", "did you mean gateway.listen?"),
-    ("gatway: {listen: x}", "did you mean gateway?"),
+        ("gateway: {lisen: x}", "did you mean gateway.listen?"),
+        ("gatway: {listen: x}", "did you mean gateway?"),
         (
             "gateway: {max_retries: 1}",
             "did you mean retry.max_retries?",
@@ -152,7 +152,7 @@ fn unknown_keys_are_answered_with_the_nearest_known_one() {
             "applications: [{client_id: a, client_secret_fil: b}]",
             "did you mean applications.*.client_secret_file?",
         ),
-    ("zzzz: 1", "known here: admin, "),
+        ("zzzz: 1", "known here: admin, "),
     ] {
         let problems = load(text, &[]).unwrap_err();
 
@@ -204,10 +204,10 @@ fn the_environment_overrides_the_file() {
 #[test]
 fn a_bad_variable_is_named_in_the_problem() {
     for (name, value, says) in [
-    ("LINKGATE__GATEWAY__LISTEN", "nowhere", "not that"),
-    ("LINKGATE__GATEWAY__LISEN", "127.0.0.1:1", "no such key"),
-    ("LINKGATE__GATEWAY__HOSTS__3", "a", "does not fit"),
-    ("LINKGATE__RETRY__MAX_RETRIES", "11", "out of range"),
+        ("LINKGATE__GATEWAY__LISTEN", "nowhere", "not that"),
+        ("LINKGATE__GATEWAY__LISEN", "127.0.0.1:1", "no such key"),
+        ("LINKGATE__GATEWAY__HOSTS__3", "a", "does not fit"),
+        ("LINKGATE__RETRY__MAX_RETRIES", "11", "out of range"),
     ] {
         let problems = load("", &[(name, value)]).unwrap_err();
 
