@@ -1,15 +1,52 @@
 //! THE MEMBERS' CREDENTIALS: two questions, [`Credentials::token`] and [`Credentials::renew`].
+//!
+//! The path asks, the house renews. A renewal is one *flight* per member: a task of the house that
+//! no caller can cancel (`flight` decides its steps, `run` takes them, `refresher` starts it).
+//!
+//! **Invariant:** a refresh token is spent only after that intent is on disk, and what LinkedIn
+//! answers is kept until it is saved; nothing here asks LinkedIn on the path's own thread.
+//! **Neighbours:** `proxy::authorize` (the path), `app` (start, drain), the control socket
+//! (management).
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 use http::HeaderValue;
+use tokio::runtime::Handle;
 
 use crate::{
-    dial::BaseUrl,
+    clock::Clock,
+    dial::{BaseUrl, Dialer},
     exchange::{Member, Name},
-    keyring::Fingerprint,
+    keyring::{DataKey, Fingerprint, KeyRing, LiveSecrets},
+    metrics::Shard,
     secret::Secret,
 };
+
+mod cache;
+mod cooling;
+mod flight;
+mod grant;
+mod management;
+mod oauth;
+mod recovery;
+mod refresher;
+mod run;
+mod sealing;
+mod shared;
+pub mod store;
+
+pub use grant::BadAnswer;
+pub use management::{GrantState, GrantSummary, ManageError};
+
+use cache::Looked;
+use grant::{Grant, State};
+use refresher::{Goal, UnderWay};
+use shared::{Shared, never_signed_in};
+use store::{Store, StoreError};
 
 /// One LinkedIn developer application.
 #[derive(Clone, Debug)]
@@ -60,8 +97,8 @@ pub struct Token {
     pub is_renewable: bool,
 }
 
-impl std::fmt::Debug for Token {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Token({})", self.fingerprint)
     }
 }
@@ -87,11 +124,111 @@ pub enum Refused {
     },
 }
 
-/// The members' credentials. Cheap to clone; may be asked from any thread.
+/// Settings that contradict each other.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadSettings {
+    /// A lease must outlast the POST it protects.
+    #[error(
+        "the lease ({lease:?}) must last longer than one post to the token endpoint ({post_time:?})"
+    )]
+    LeaseTooShort {
+        /// [`Settings::lease`].
+        lease: Duration,
+        /// [`Settings::post_time`].
+        post_time: Duration,
+    },
+    /// Not a share.
+    #[error("ahead_share must be from 0 to 0.5")]
+    AheadShare,
+    /// Waits that cannot grow.
+    #[error("retry_delay must be above zero and not above max_retry_delay")]
+    RetryDelay,
+    /// There is nothing to serve.
+    #[error("there is no application")]
+    NoApplication,
+    /// Two applications of one name.
+    #[error("application {0} is named twice")]
+    ApplicationTwice(Name),
+}
+
+impl Settings {
+    /// Checks what must hold between these settings.
+    ///
+    /// # Errors
+    /// [`BadSettings`], the first one found.
+    pub fn check(&self) -> Result<(), BadSettings> {
+        let (lease, post_time) = (self.lease, self.post_time);
+        if lease <= post_time {
+            return Err(BadSettings::LeaseTooShort { lease, post_time });
+        }
+        if !(0.0..=0.5).contains(&self.ahead_share) {
+            return Err(BadSettings::AheadShare);
+        }
+        if self.retry_delay.is_zero() || self.retry_delay > self.max_retry_delay {
+            return Err(BadSettings::RetryDelay);
+        }
+        let mut names = std::collections::HashSet::new();
+        for application in &self.applications {
+            if !names.insert(&application.name) {
+                return Err(BadSettings::ApplicationTwice(application.name.clone()));
+            }
+        }
+        if names.is_empty() {
+            return Err(BadSettings::NoApplication);
+        }
+        Ok(())
+    }
+}
+
+/// What credentials stand on.
 #[derive(Clone, Debug)]
-pub struct Credentials;
+pub struct Foundations {
+    /// Where grants rest.
+    pub store: Arc<dyn Store>,
+    /// What they are sealed with.
+    pub ring: KeyRing,
+    /// Where secrets are made known to the redaction door.
+    pub live: LiveSecrets,
+    /// The time of day, for expiry.
+    pub clock: Clock,
+    /// The way to the token endpoint.
+    pub dialer: Dialer,
+    /// Where renewals are counted.
+    pub metrics: Arc<Shard>,
+    /// The runtime on which renewals run.
+    pub house: Handle,
+}
+
+/// The members' credentials. Cheap to clone; may be asked from any thread.
+#[derive(Clone)]
+pub struct Credentials(Arc<Shared>);
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Credentials({} under way)", self.0.flights.count())
+    }
+}
+
+/// What a caller of [`Credentials::renew`] gets: at once, or from a flight.
+enum Way {
+    AtOnce(Token),
+    ByFlight(Goal),
+}
 
 impl Credentials {
+    /// Loads all grants, completes what a crash left half done, and begins to serve.
+    ///
+    /// # Errors
+    /// [`StoreError`]: the settings contradict each other, or the store cannot be read and written.
+    pub async fn start(settings: Settings, on: Foundations) -> Result<Self, StoreError> {
+        let shared = recovery::shared(settings, on)?;
+        recovery::load(&shared).await?;
+        let watching: Weak<Shared> = Arc::downgrade(&shared);
+        let changes = shared.store.changes();
+        shared.house.spawn(recovery::follow(watching, changes));
+        Ok(Self(shared))
+    }
+
     /// Returns the member's token if one is usable now; none means [`Credentials::renew`] must be
     /// awaited first. Never waits. A token in the last `ahead_share` of its life is returned and
     /// renewed in the background.
@@ -100,7 +237,40 @@ impl Credentials {
     /// [`Refused::SignInNeeded`] when only the member can help; [`Refused::TryLater`] while a
     /// failed renewal cools down and the token is expired.
     pub fn token(&self, member: &Member) -> Result<Option<Token>, Refused> {
-        todo!("{member}")
+        let now = self.0.now();
+        match self.0.cache.look(member, now) {
+            Some(Looked::Usable { token, is_due }) => {
+                if is_due {
+                    self.renew_ahead(member, &token);
+                }
+                Ok(Some(token))
+            }
+            Some(Looked::Unusable(grant)) if !grant.is_renewable(now) => {
+                Err(self.0.sign_in_needed(&grant))
+            }
+            None if !self.may_mint(member) => Err(never_signed_in()),
+            _ => match self.0.cooling.of(member) {
+                Some(refused) if !self.0.flights.is_under_way(member) => Err(refused),
+                _ => Ok(None),
+            },
+        }
+    }
+
+    /// Whether `member` means the own token of an application that is configured.
+    fn may_mint(&self, member: &Member) -> bool {
+        member.name.is_none() && self.0.applications.contains_key(&member.application)
+    }
+
+    fn renew_ahead(&self, member: &Member, token: &Token) {
+        if self.0.flights.is_under_way(member) || self.0.cooling.of(member).is_some() {
+            return;
+        }
+        let goal = Goal {
+            replaced: Some(token.fingerprint.clone()),
+            is_refused: false,
+        };
+        // Nobody waits for it.
+        drop(refresher::join(&self.0, member, goal));
     }
 
     /// Returns a token other than `rejected`, waiting for the renewal under way or starting one.
@@ -111,42 +281,129 @@ impl Credentials {
     /// # Errors
     /// [`Refused`].
     pub async fn renew(&self, member: &Member, rejected: Option<&Token>) -> Result<Token, Refused> {
-        todo!("{member}{rejected:?}")
+        let rejected = rejected.map(|token| &token.fingerprint);
+        if let Some(rejected) = rejected {
+            self.0.cache.refused(member, rejected);
+        }
+        // A flight that was already ending may have told of the very token that was refused since.
+        for _ in 0..2 {
+            let goal = match self.way(member, rejected)? {
+                Way::AtOnce(token) => return Ok(token),
+                Way::ByFlight(goal) => goal,
+            };
+            let flight = refresher::join(&self.0, member, goal);
+            let token = refresher::wait(flight.clone()).await?;
+            if Some(&token.fingerprint) != rejected {
+                return Ok(token);
+            }
+            refresher::gone(flight, run::SOON).await;
+        }
+        Err(Refused::TryLater {
+            after: run::SOON,
+            reason: "LinkedIn refused a token that is not yet saved".into(),
+        })
+    }
+
+    fn way(&self, member: &Member, rejected: Option<&Fingerprint>) -> Result<Way, Refused> {
+        let now = self.0.now();
+        let Some(grant) = self.0.cache.grant(member) else {
+            return match self.may_mint(member) {
+                true => self.by_flight(member, rejected.cloned(), rejected.is_some()),
+                false => Err(never_signed_in()),
+            };
+        };
+        let current = &grant.access.fingerprint;
+        let is_refused = rejected == Some(current);
+        if grant.is_usable(now) && !is_refused {
+            return Ok(Way::AtOnce(grant.access.clone()));
+        }
+        if is_refused
+            && self
+                .0
+                .cache
+                .may_lag(member, current, now, self.0.settings.lag)
+        {
+            return Err(Refused::TryLater {
+                after: run::SOON,
+                reason: "LinkedIn does not know the new token yet".into(),
+            });
+        }
+        if grant.is_renewable(now) {
+            return self.by_flight(member, Some(current.clone()), is_refused);
+        }
+        match is_refused && grant.is_usable(now) {
+            true => Err(self.end(member, &grant)),
+            false => Err(self.0.sign_in_needed(&grant)),
+        }
+    }
+
+    fn by_flight(
+        &self,
+        member: &Member,
+        replaced: Option<Fingerprint>,
+        is_refused: bool,
+    ) -> Result<Way, Refused> {
+        match self.0.cooling.of(member) {
+            Some(refused) if !self.0.flights.is_under_way(member) => Err(refused),
+            _ => Ok(Way::ByFlight(Goal {
+                replaced,
+                is_refused,
+            })),
+        }
+    }
+
+    /// LinkedIn refused the token of a grant that cannot be renewed: later calls are answered here.
+    fn end(&self, member: &Member, grant: &Grant) -> Refused {
+        let ended = grant.ended(State::AccessRefused, self.0.now());
+        let refused = self.0.sign_in_needed(&ended);
+        self.0.cache.publish(member, ended.clone());
+        let (shared, member) = (Arc::clone(&self.0), member.clone());
+        let counted = UnderWay::new(&shared);
+        self.0.house.spawn(async move {
+            let _counted = counted;
+            recovery::save_end(&shared, &member, &ended).await;
+        });
+        refused
     }
 
     /// The token before `token`, while it is neither expired nor refused: LinkedIn may lag behind a
     /// renewal, and the old token stays good until the new one is proven.
     pub fn previous(&self, member: &Member, token: &Token) -> Option<Token> {
-        todo!("{member}{token:?}")
+        let (now, lag) = (self.0.now(), self.0.settings.lag);
+        self.0.cache.previous(member, token, now, lag)
     }
 
     /// Notes that LinkedIn took `token` at least once.
     pub fn proven(&self, member: &Member, token: &Token) {
-        todo!("{member}{token:?}")
+        self.0.cache.proven(member, token);
     }
 
     /// Whether there is a grant for `member`, whatever its state.
     pub fn knows(&self, member: &Member) -> bool {
-        todo!("{member}")
+        self.0.cache.knows(member) || self.may_mint(member)
     }
 
     /// LinkedIn's URN of the member, where known.
     pub fn urn(&self, member: &Member) -> Option<Arc<str>> {
-        todo!("{member}")
+        self.0.cache.grant(member)?.urn.clone()
     }
 
     /// The client id of an application.
     pub fn client_id(&self, application: &Name) -> Option<Arc<str>> {
-        todo!("{application}")
+        let known = self.0.applications.get(application)?;
+        Some(Arc::clone(&known.client_id))
     }
 
     /// The application that is meant where none is named.
     pub fn default_application(&self) -> &Name {
-        todo!()
+        &self.0.default_application
     }
 
     /// The member's data key (the application's where `name` is none), for sealing bodies.
-    pub fn data_key(&self, member: &Member) -> Option<crate::keyring::DataKey> {
-        todo!("{member}")
+    pub fn data_key(&self, member: &Member) -> Option<DataKey> {
+        self.0.sealing.data_key(member)
     }
 }
+
+#[cfg(test)]
+mod tests;

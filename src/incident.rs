@@ -1,12 +1,56 @@
 //! THE SUPPORT LOG: every failed exchange, redacted, one line each.
+//!
+//! The path hands an [`Incident`] over, secrets and all, and goes on; one thread redacts it, seals
+//! its bodies apart, appends its line, and tells the waiting answer. Nothing here knows tokens or
+//! callers: it knows what an exchange looked like.
+//!
+//! **Invariant:** what reaches a disk went through [`redact::Redactor`] first. What could not be
+//! written is counted, and the log itself says so as soon as it can be written again.
+//!
+//! **Neighbours:** `proxy::capture` records; `keyring` seals and fingerprints; operators and support
+//! read through [`reader::Incidents`] and [`page`].
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    io,
+    path::PathBuf,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+        mpsc,
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode, Version};
+use tokio::{sync::oneshot, time::Instant};
 
+use crate::clock::Clock;
 use crate::exchange::{Attempt, CallerSeen, ExchangeId, Fault, Head, KeptBody, Member, Outcome};
-use crate::keyring::DataKey;
+use crate::keyring::{DataKey, KeyRing, LiveSecrets};
+use crate::metrics::Shard;
+
+mod body;
+mod condition;
+mod line;
+mod note;
+pub mod page;
+mod rate;
+pub mod reader;
+mod record;
+pub mod redact;
+mod retention;
+mod segment;
+mod shelf;
+#[cfg(test)]
+mod tests;
+mod wire;
+mod writer;
+
+use condition::Condition;
+use writer::{Entry, Message, Writer};
 
 /// Where and how the support log is kept.
 #[derive(Clone, Debug)]
@@ -25,10 +69,21 @@ pub struct Settings {
     pub body_bytes: usize,
     /// Bytes of records that may wait for the disk; beyond, they are dropped and counted.
     pub queue_bytes: usize,
+    /// Bytes of all segments together; the oldest go first.
+    pub max_bytes: u64,
+    /// Bytes of all kept bodies together; the oldest go first.
+    pub max_body_bytes: u64,
     /// Names this process in records.
     pub instance: String,
     /// First digits of the configuration's hash, in records.
     pub config_hash: String,
+}
+
+impl Settings {
+    /// Default of [`Settings::max_bytes`]: 10 GiB.
+    pub const MAX_BYTES: u64 = 10 << 30;
+    /// Default of [`Settings::max_body_bytes`]: 2 GiB.
+    pub const MAX_BODY_BYTES: u64 = 2 << 30;
 }
 
 /// Why an exchange became an incident.
@@ -42,6 +97,18 @@ pub enum Kind {
     Cut,
     /// The caller hung up before it had its answer.
     CallerLeft,
+}
+
+impl Kind {
+    /// The word used in records and filters.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Failed => "failed",
+            Self::Recovered => "recovered",
+            Self::Cut => "cut",
+            Self::CallerLeft => "caller_left",
+        }
+    }
 }
 
 /// An exchange as the path saw it, secrets and all: the writer redacts it before anything else.
@@ -113,11 +180,43 @@ pub struct AnswerGiven {
 
 /// The door of the support log. Cheap to clone; may be used from any thread and from `Drop`.
 #[derive(Clone, Debug)]
-pub struct Recorder;
+pub struct Recorder(Arc<Door>);
+
+#[derive(Debug)]
+struct Door {
+    queue: mpsc::Sender<Message>,
+    queue_bytes: usize,
+    hold: Duration,
+    body_bytes: usize,
+    clock: Clock,
+    metrics: Arc<Shard>,
+    shared: Arc<Shared>,
+}
+
+/// What the door and the writer both touch.
+#[derive(Debug)]
+struct Shared {
+    /// Bytes handed over and not yet written.
+    waiting_bytes: AtomicUsize,
+    condition: Condition,
+}
+
+/// The running writer: whoever holds it decides when the log ends.
+#[derive(Debug)]
+pub struct Log {
+    queue: mpsc::Sender<Message>,
+    thread: std::thread::JoinHandle<()>,
+}
 
 /// Resolves once write(2) of the record has returned. Dropping it changes nothing.
 #[derive(Debug)]
-pub struct Written;
+pub struct Written(Fate);
+
+#[derive(Debug)]
+enum Fate {
+    Known(NotWritten),
+    Open(oneshot::Receiver<Result<(), NotWritten>>),
+}
 
 /// The record is not in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -130,31 +229,182 @@ pub enum NotWritten {
     WriteFailed,
 }
 
+/// The writer did not end within the time it was given; what it still held may be lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the support log did not end in time")]
+pub struct StillWriting;
+
 impl Recorder {
+    /// Opens the log and starts its one writer thread.
+    ///
+    /// # Errors
+    /// When the directory cannot be made or written: better told at start than in the first failure.
+    pub fn start(
+        settings: Settings,
+        ring: KeyRing,
+        live: LiveSecrets,
+        clock: Clock,
+        metrics: Arc<Shard>,
+    ) -> io::Result<(Self, Log)> {
+        let (queue, messages) = mpsc::channel();
+        let shared = Arc::new(Shared {
+            waiting_bytes: AtomicUsize::new(0),
+            condition: Condition::new(settings.hold),
+        });
+        let door = Door {
+            queue: queue.clone(),
+            queue_bytes: settings.queue_bytes,
+            hold: settings.hold,
+            body_bytes: settings.body_bytes,
+            clock: clock.clone(),
+            metrics: Arc::clone(&metrics),
+            shared: Arc::clone(&shared),
+        };
+        let redaction = redact::Redaction::new(ring, live);
+        let writer = Writer::open(settings, redaction, clock, metrics, shared)?;
+        let thread = std::thread::Builder::new()
+            .name("support-log".into())
+            .spawn(move || writer.run(&messages))?;
+        Ok((Self(Arc::new(door)), Log { queue, thread }))
+    }
+
     /// Hands an incident over; never blocks. A record that finds no room is dropped and counted.
     pub fn record(&self, incident: Incident) -> Written {
-        todo!("{incident:?}")
+        let door = &*self.0;
+        let weight = incident.weight();
+        let waiting = &door.shared.waiting_bytes;
+        let before = waiting.fetch_add(weight, Ordering::Relaxed);
+        if before.saturating_add(weight) > door.queue_bytes {
+            waiting.fetch_sub(weight, Ordering::Relaxed);
+            return door.refuse(NotWritten::QueueFull);
+        }
+        let (told, fate) = oneshot::channel();
+        let entry = Entry {
+            incident: Box::new(incident),
+            weight,
+            queued: Instant::now(),
+            told,
+        };
+        if door.queue.send(Message::Record(entry)).is_err() {
+            waiting.fetch_sub(weight, Ordering::Relaxed);
+            return door.refuse(NotWritten::WriteFailed);
+        }
+        Written(Fate::Open(fate))
     }
+
+    /// Notes that a failed answer went out before its record was written: [`Settings::hold`] was
+    /// over. Counted here; unhealthy until a write is fast again; a line in the log says so.
+    pub fn late(&self) {
+        self.0.metrics.late_record();
+        self.0.shared.condition.late(self.0.clock.micros());
+    }
+
     /// Whether the last write worked and nothing has waited longer than [`Settings::hold`].
     pub fn is_healthy(&self) -> bool {
-        todo!()
+        self.0.shared.condition.is_healthy()
     }
+
+    /// Says what is wrong with the log.
+    ///
+    /// # Errors
+    /// The reason in plain words, whenever [`Recorder::is_healthy`] is false.
+    pub fn health(&self) -> Result<(), String> {
+        self.0.shared.condition.health()
+    }
+
     /// Longest hold of a failed answer for its record.
     pub fn hold(&self) -> Duration {
-        todo!()
+        self.0.hold
     }
+
     /// Bytes of each body that the path shall keep.
     pub fn body_bytes(&self) -> usize {
-        todo!()
+        self.0.body_bytes
+    }
+}
+
+impl Door {
+    fn refuse(&self, why: NotWritten) -> Written {
+        self.metrics.incident_dropped();
+        self.shared.condition.refused(self.clock.micros());
+        Written(Fate::Known(why))
+    }
+}
+
+impl Log {
+    /// Writes what waits and ends the writer, waiting for it no longer than `limit`.
+    ///
+    /// # Errors
+    /// [`StillWriting`] when the disk did not let it finish.
+    pub fn close(self, limit: Duration) -> Result<(), StillWriting> {
+        let (done, ended) = mpsc::channel();
+        if self.queue.send(Message::Close(done)).is_ok() {
+            match ended.recv_timeout(limit) {
+                Ok(()) | Err(mpsc::RecvTimeoutError::Disconnected) => {}
+                Err(mpsc::RecvTimeoutError::Timeout) => return Err(StillWriting),
+            }
+        }
+        self.thread.join().map_err(|_panic| StillWriting)
     }
 }
 
 impl Future for Written {
     type Output = Result<(), NotWritten>;
-    fn poll(
-        self: std::pin::Pin<&mut Self>,
-        task: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Self::Output> {
-        todo!("{task:?}")
+
+    fn poll(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
+        match &mut self.0 {
+            Fate::Known(why) => Poll::Ready(Err(*why)),
+            Fate::Open(fate) => Pin::new(fate)
+                .poll(task)
+                .map(|told| told.unwrap_or(Err(NotWritten::WriteFailed))),
+        }
     }
+}
+
+/// Bytes that every record takes beside its heads and bodies, roughly.
+const RECORD_OVERHEAD: usize = 1_024;
+
+impl Incident {
+    /// Roughly the memory this incident holds while it waits.
+    fn weight(&self) -> usize {
+        let attempts: usize = self.attempts.iter().map(attempt_weight).sum();
+        let answer = self.answer.as_ref().map_or(0, |answer| {
+            map_weight(&answer.headers) + body_weight(&answer.body)
+        });
+        let secrets: usize = self.secrets.iter().map(Bytes::len).sum();
+        RECORD_OVERHEAD
+            + self.verdict.len()
+            + self.request.target.len()
+            + head_weight(&self.request.head)
+            + body_weight(&self.request.body)
+            + attempts
+            + answer
+            + secrets
+    }
+}
+
+fn attempt_weight(attempt: &Attempt) -> usize {
+    RECORD_OVERHEAD
+        + attempt.url.len()
+        + attempt.sent.as_ref().map_or(0, head_weight)
+        + attempt.head.as_ref().map_or(0, head_weight)
+        + body_weight(&attempt.body)
+}
+
+fn head_weight(head: &Head) -> usize {
+    match head {
+        Head::Wire(bytes) => bytes.len(),
+        Head::Decoded(headers) => map_weight(headers),
+    }
+}
+
+fn map_weight(headers: &HeaderMap) -> usize {
+    let one = |(name, value): (&http::HeaderName, &http::HeaderValue)| {
+        name.as_str().len() + value.len() + 64
+    };
+    headers.iter().map(one).sum()
+}
+
+fn body_weight(body: &KeptBody) -> usize {
+    body.chunks.iter().map(|chunk| chunk.len() + 64).sum()
 }

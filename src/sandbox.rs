@@ -404,3 +404,6 @@ async fn open(site: &Arc<Site>, server: Arc<rustls::ServerConfig>) -> io::Result
     site.spawn(listen::accept(Arc::clone(site), plain, None));
     Ok(addresses)
 }
+
+#[cfg(test)]
+mod tests;

@@ -31,7 +31,7 @@ pub(crate) fn answer(site: &Site, head: &Head, body: &[u8]) -> Answer {
         }
         ("POST", "faults") => parsed(body)
             .and_then(|form| set_fault(site, form))
-            .unwrap_or_else(refused),
+            .unwrap_or_else(|why| refused(&why)),
         ("DELETE", "faults") => {
             hold(&site.faults).clear();
             Answer::empty(204)
@@ -45,16 +45,19 @@ pub(crate) fn answer(site: &Site, head: &Head, body: &[u8]) -> Answer {
         },
         ("GET", "counts") => Answer::json(200, &counts_json(site)),
         ("GET", "clock") => Answer::json(200, &json!({ "now_secs": site.clock.secs() })),
-        ("POST", "clock") => parsed(body).map_or_else(refused, |form: ClockForm| {
-            site.clock.advance(Duration::from_secs(form.advance_secs));
-            Answer::json(200, &json!({ "now_secs": site.clock.secs() }))
-        }),
+        ("POST", "clock") => parsed(body).map_or_else(
+            |why| refused(&why),
+            |form: ClockForm| {
+                site.clock.advance(Duration::from_secs(form.advance_secs));
+                Answer::json(200, &json!({ "now_secs": site.clock.secs() }))
+            },
+        ),
         ("GET", "members") => {
             Answer::json(200, &json!({ "members": hold(&site.grants).members() }))
         }
         ("POST", "members") => parsed(body)
             .and_then(|form| member(site, &form))
-            .unwrap_or_else(refused),
+            .unwrap_or_else(|why| refused(&why)),
         _ => Answer::page(404),
     }
 }
@@ -94,7 +97,7 @@ fn parsed<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, String> {
     serde_json::from_slice(body).map_err(|error| error.to_string())
 }
 
-fn refused(why: String) -> Answer {
+fn refused(why: &str) -> Answer {
     Answer::json(400, &json!({ "status": 400, "message": why }))
 }
 

@@ -144,7 +144,7 @@ impl Turn {
         if let Some(Kind::DelayAfter(wait)) = fault {
             site.pause(wait).await;
         }
-        spoil(site, &self.head, fault, answer)
+        spoil(site, &self.head, fault.as_ref(), answer)
     }
 
     async fn take_in(&self, site: &Site, body: &mut impl RequestBody) -> io::Result<Intake> {
@@ -283,13 +283,13 @@ fn instead(site: &Site, head: &Head, kind: &Kind) -> Option<Answer> {
 }
 
 /// Faults that come after the resource has done its work.
-fn spoil(site: &Site, head: &Head, fault: Option<Kind>, answer: Answer) -> (Answer, Manner) {
+fn spoil(site: &Site, head: &Head, fault: Option<&Kind>, answer: Answer) -> (Answer, Manner) {
     let manner = match fault {
         Some(Kind::StatusAfterCommit { status }) => {
             let oauth = head.path().starts_with("/oauth/");
             let shape = if oauth { Shape::OAuth } else { Shape::Natural };
             return (
-                Answer::error(status, shape, site.clock.micros()),
+                Answer::error(*status, shape, site.clock.micros()),
                 Manner::Whole,
             );
         }
@@ -301,9 +301,9 @@ fn spoil(site: &Site, head: &Head, fault: Option<Kind>, answer: Answer) -> (Answ
         Some(Kind::Garbage) => Manner::Garbage,
         Some(Kind::BadContentLength) => Manner::BadContentLength,
         Some(Kind::HugeHead) => Manner::HugeHead,
-        Some(Kind::SlowBody { bytes_per_sec }) => Manner::Slow(bytes_per_sec.max(1)),
+        Some(Kind::SlowBody { bytes_per_sec }) => Manner::Slow((*bytes_per_sec).max(1)),
         Some(Kind::StallBody) => Manner::Stall,
-        Some(Kind::Informational(status)) => Manner::Informational(status),
+        Some(Kind::Informational(status)) => Manner::Informational(*status),
         _ => Manner::Whole,
     };
     (answer, manner)

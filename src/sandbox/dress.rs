@@ -56,6 +56,7 @@ pub(crate) fn dress(site: &Site, head: &Head, answer: Answer) -> Dressed {
     }
     headers.push(("X-LI-Route-Key", format!("\"{route}\"")));
     headers.push(("Set-Cookie", browser_cookie()));
+    headers.push(("Set-Cookie", consent_cookie()));
     headers.push((
         "Set-Cookie",
         format!("lidc=\"{route}\"; Domain=.linkedin.com; Path=/; Secure; SameSite=None"),
@@ -93,6 +94,13 @@ fn browser_cookie() -> String {
         (id >> 64) & 0xfff,
         (id >> 48) & 0xfff,
         id & 0xffff_ffff_ffff
+    )
+}
+
+fn consent_cookie() -> String {
+    let id: u64 = rand::random();
+    format!(
+        "li_gc=MTsy{id:016x}; Domain=.linkedin.com; Path=/; Max-Age=15552000; Secure; SameSite=None"
     )
 }
 

@@ -1,3 +1,5 @@
 //! Tests.
 
+#![cfg(test)]
+
 mod sandbox_table;

@@ -1,26 +1,96 @@
-//! The sandbox against linkedin.md: one row of the table for every row there.
+//! The sandbox against linkedin.md: one row here for every row there.
 //!
-//! **Neighbours:** `wire` is the test's own HTTP/1.1 client, which knows nothing of the sandbox.
+//! **Neighbours:** `client` is the table's own HTTP/1.1 client, which knows nothing of the sandbox.
 
-use linkgate::sandbox::Sandbox;
-use std::io::{Read, Write};
+mod client;
+mod head;
+mod refusals;
+mod row;
+mod token_endpoint;
+mod trouble;
 
-#[test]
-fn a_post_is_created_over_a_plain_socket() {
-    let sandbox = Sandbox::start();
-    let token = sandbox.sign_in("ada");
-    let mut socket = std::net::TcpStream::connect(sandbox.address()).unwrap();
-    let body = r#"{"author":"urn:li:person:x","commentary":"hi"}"#;
-    write!(
-        socket,
-        "POST /rest/posts HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\nLinkedIn-Version: 202609\r\nX-Restli-Protocol-Version: 2.0.0\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
-        token.access_token,
-        body.len()
-    )
-    .unwrap();
-    let mut answer = String::new();
-    socket.read_to_string(&mut answer).unwrap();
-    println!("{answer}");
-    assert!(answer.starts_with("HTTP/1.1 201 Created\r\n"));
-    assert_eq!(sandbox.counts().posts_created, 1);
+use linkgate::sandbox::{Application, Options, Sandbox};
+use row::{Row, row};
+
+const REDIRECT: &str = "http://127.0.0.1:8082/connect/callback";
+const TOKEN: &str = "/oauth/v2/accessToken";
+
+/// Everything the rows need from a sandbox that runs.
+struct World {
+    sandbox: Sandbox,
+    id: String,
+    secret: String,
+}
+
+impl World {
+    fn new() -> Self {
+        let poor = Application {
+            application_tokens: false,
+            scopes: vec![String::from("openid")],
+            ..Application::new("78poorapp")
+        };
+        let sandbox = Sandbox::start_with(Options {
+            rotate_refresh_tokens: true,
+            applications: vec![Application::default(), poor],
+            ..Options::default()
+        })
+        .unwrap();
+        let (id, secret) = (sandbox.client_id(), sandbox.client_secret());
+        Self {
+            sandbox,
+            id,
+            secret,
+        }
+    }
+
+    fn token_of(&self, member: &str) -> String {
+        self.sandbox.sign_in(member).access_token
+    }
+
+    /// A token with these scopes only.
+    fn narrow(&self, member: &str, scopes: &[&str]) -> String {
+        self.sandbox
+            .sign_in_to(&self.id, member, scopes)
+            .access_token
+    }
+
+    /// A code a member has just consented to.
+    fn code(&self, more: &str) -> String {
+        let target = format!(
+            "/oauth/v2/authorization?response_type=code&client_id={}&redirect_uri={REDIRECT}\
+             &scope=openid%20profile&state=s&sandbox_decision=allow{more}",
+            self.id
+        );
+        let head = format!("GET {target} HTTP/1.1\r\nHost: sandbox\r\nConnection: close\r\n");
+        let answer = client::call(self.sandbox.address(), &head, "");
+        let location = answer.header("location").unwrap();
+        let rest = location.strip_prefix(&format!("{REDIRECT}?code=")).unwrap();
+        rest.strip_suffix("&state=s").unwrap().to_owned()
+    }
+
+    fn exchange(&self, why: &'static str, code: &str) -> Row {
+        row(why, "POST", TOKEN).form(&[
+            ("grant_type", "authorization_code"),
+            ("code", code),
+            ("client_id", &self.id),
+            ("client_secret", &self.secret),
+            ("redirect_uri", REDIRECT),
+        ])
+    }
+
+    fn refresh(&self, why: &'static str, refresh_token: &str) -> Row {
+        row(why, "POST", TOKEN).form(&[
+            ("grant_type", "refresh_token"),
+            ("refresh_token", refresh_token),
+            ("client_id", &self.id),
+            ("client_secret", &self.secret),
+        ])
+    }
+
+    fn all_hold(&self, rows: Vec<Row>, at_least: usize) {
+        assert!(rows.len() >= at_least, "{} rows", rows.len());
+        for row in rows {
+            row.holds(&self.sandbox);
+        }
+    }
 }

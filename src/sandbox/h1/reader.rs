@@ -52,7 +52,7 @@ impl<S: Stream> Wire<S> {
             if let Some(found) = memmem::find(unsearched, b"\r\n\r\n") {
                 let raw = self.buffer.split_to(searched + found + 4);
                 // A copy, so that the record does not keep the read buffer alive.
-                return parse(Bytes::copy_from_slice(&raw)).map(Some);
+                return parse(&Bytes::copy_from_slice(&raw)).map(Some);
             }
             if self.buffer.len() > MAX_HEAD_BYTES {
                 return Err(HeadError::Malformed("head too large"));
@@ -211,7 +211,7 @@ impl<S: Stream> RequestBody for Body<'_, S> {
     }
 }
 
-fn parse(raw: Bytes) -> Result<Head, HeadError> {
+fn parse(raw: &Bytes) -> Result<Head, HeadError> {
     let text = raw.strip_suffix(b"\r\n\r\n").unwrap_or_default();
     let mut lines = text
         .split(|byte| *byte == b'\n')
@@ -336,7 +336,7 @@ mod tests {
     use super::*;
 
     fn parsed(head: &str) -> Result<Head, HeadError> {
-        parse(Bytes::copy_from_slice(head.as_bytes()))
+        parse(&Bytes::copy_from_slice(head.as_bytes()))
     }
 
     #[test]

@@ -140,7 +140,7 @@ fn head_text(
     match length {
         Some(length) => line(["Content-Length: ", &length.to_string(), "\r\n", ""]),
         None if status >= 200 && status != 204 => {
-            line(["Transfer-Encoding: chunked", "\r\n", "", ""])
+            line(["Transfer-Encoding: chunked", "\r\n", "", ""]);
         }
         None => {}
     }

@@ -22,6 +22,8 @@ use crate::sandbox::site::Site;
 /// A header block larger than any client accepts.
 const HUGE_HEADER_BYTES: usize = 60 << 10;
 const HUGE_HEADERS: usize = 8;
+/// A reset overtakes frames that still wait to be written; this lets them go first.
+const FRAMES_LEAVE: Duration = Duration::from_millis(50);
 const SLOW_TICKS_PER_SEC: u64 = 20;
 
 /// Answers a stream.
@@ -115,6 +117,7 @@ async fn send(
             Ok(())
         }
         Manner::HalfBody => {
+            site.pause(FRAMES_LEAVE).await;
             stream.send_reset(Reason::INTERNAL_ERROR);
             Ok(())
         }

@@ -1,0 +1,317 @@
+//! One member's tokens for one application, and LinkedIn's answer that they come from.
+//!
+//! **Invariant:** expiry is the answer's time plus what the answer said, never LinkedIn's usual
+//! 60 days (linkedin.md §1.3: a late renewal yields a shorter token); what the answer leaves out is
+//! unknown, not over.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::HeaderValue;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use zeroize::{Zeroize as _, Zeroizing};
+
+use super::Token;
+use crate::{keyring::LiveSecrets, secret::Secret};
+
+/// Ten years: a lifetime beyond it is a mistake, and no expiry sum with it can overflow.
+const LONGEST_LIFE_SECS: i64 = 10 * 366 * 86_400;
+/// Tokens are planned for ≥ 1000 characters (linkedin.md §1.2); this one fits any request's head.
+const LONGEST_TOKEN: usize = 16 * 1024;
+
+/// How a grant stands, apart from the clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    /// In use.
+    Live,
+    /// LinkedIn called the refresh token invalid, expired or revoked. The access token is used to
+    /// its end, or until LinkedIn refuses it too.
+    RefreshRefused,
+    /// LinkedIn refused the access token, and no refresh token helps.
+    AccessRefused,
+}
+
+impl State {
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::RefreshRefused => "refresh_refused",
+            Self::AccessRefused => "access_refused",
+        }
+    }
+
+    pub(super) fn from_stored(text: &str) -> Option<Self> {
+        [Self::Live, Self::RefreshRefused, Self::AccessRefused]
+            .into_iter()
+            .find(|state| state.as_str() == text)
+    }
+}
+
+/// One member's tokens for one application.
+#[derive(Clone, Debug)]
+pub(super) struct Grant {
+    /// Counts the saves, from 1.
+    pub(super) version: i64,
+    pub(super) access: Token,
+    pub(super) refresh: Option<Secret<String>>,
+    pub(super) refresh_expires_at: Option<i64>,
+    /// When the access token came to us, in Unix seconds: its life is measured from here.
+    pub(super) acquired_at: i64,
+    pub(super) scopes: Vec<String>,
+    pub(super) urn: Option<Arc<str>>,
+    pub(super) state: State,
+    /// When it ended, in Unix seconds.
+    pub(super) ended_at: Option<i64>,
+    pub(super) renewals: i64,
+    pub(super) renewed_at: Option<i64>,
+    pub(super) used_at: Option<i64>,
+}
+
+impl Grant {
+    /// Whether the access token's time is over.
+    pub(super) fn is_expired(&self, now: i64) -> bool {
+        self.access.expires_at.is_some_and(|end| end <= now)
+    }
+
+    /// Whether the refresh token's fixed year is over (linkedin.md §1.3).
+    pub(super) fn is_refresh_over(&self, now: i64) -> bool {
+        self.refresh_expires_at.is_some_and(|end| end <= now)
+    }
+
+    /// Whether a call may be made with the access token now.
+    pub(super) fn is_usable(&self, now: i64) -> bool {
+        self.state != State::AccessRefused && !self.is_expired(now)
+    }
+
+    /// Whether asking LinkedIn for another token has a chance.
+    pub(super) fn is_renewable(&self, now: i64) -> bool {
+        self.access.is_renewable && self.state == State::Live && !self.is_refresh_over(now)
+    }
+
+    /// The same grant, ended at `now`.
+    pub(super) fn ended(&self, state: State, now: i64) -> Self {
+        let mut ended = self.clone();
+        ended.version += 1;
+        ended.state = state;
+        ended.ended_at = Some(now);
+        ended.access.is_renewable = false;
+        ended
+    }
+
+    /// When renewal ahead of expiry begins: `share` of the life before its end, and up to a quarter
+    /// of that earlier by `spread` (0 to 1), so that members who signed in together are not renewed
+    /// together.
+    pub(super) fn renew_at(&self, share: f64, spread: f64) -> Option<i64> {
+        let end = self.access.expires_at?;
+        let life = end.saturating_sub(self.acquired_at).max(0);
+        let share = (share * (1.0 + 0.25 * spread.clamp(0.0, 1.0))).clamp(0.0, 1.0);
+        // A life is below 2^29 seconds, which f64 holds exactly.
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_precision_loss,
+            reason = "lives are bounded by LONGEST_LIFE_SECS"
+        )]
+        let ahead = (life as f64 * share) as i64;
+        Some(end - ahead)
+    }
+}
+
+/// What LinkedIn's token endpoint answers, and what `members import` reads.
+#[derive(Debug, Default, Deserialize, Serialize)]
+pub(super) struct TokenAnswer {
+    pub(super) access_token: SecretText,
+    /// A number, or the same as text (linkedin.md §1.2).
+    #[serde(default, deserialize_with = "lenient_seconds")]
+    pub(super) expires_in: Option<i64>,
+    #[serde(default)]
+    pub(super) refresh_token: Option<SecretText>,
+    #[serde(default, deserialize_with = "lenient_seconds")]
+    pub(super) refresh_token_expires_in: Option<i64>,
+    #[serde(default)]
+    pub(super) scope: Option<String>,
+    /// Never in LinkedIn's answer; an import may name the member.
+    #[serde(default, alias = "sub")]
+    pub(super) urn: Option<String>,
+}
+
+/// A secret inside an answer: wiped on drop, readable for sealing.
+#[derive(Debug)]
+pub(super) struct SecretText(pub(super) Secret<String>);
+
+impl Default for SecretText {
+    fn default() -> Self {
+        Self(Secret::new(String::new()))
+    }
+}
+
+impl<'de> Deserialize<'de> for SecretText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(|text| Self(Secret::new(text)))
+    }
+}
+
+impl Serialize for SecretText {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.0.expose())
+    }
+}
+
+/// What cannot be read as seconds is unknown, which is not an error: the token works all the same.
+fn lenient_seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
+    let value = serde_json::Value::deserialize(deserializer)?;
+    let seconds = match &value {
+        serde_json::Value::Number(number) => number.as_i64(),
+        serde_json::Value::String(text) => text.trim().parse().ok(),
+        _ => None,
+    };
+    Ok(seconds.filter(|seconds| (0..=LONGEST_LIFE_SECS).contains(seconds)))
+}
+
+/// Why a text is no token answer. Never shows the text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadAnswer {
+    /// Not JSON, or not the fields of a token answer.
+    #[error("not a json object with access_token")]
+    Shape,
+    /// The access or refresh token cannot stand in a header or form.
+    #[error("a token is empty, too long or has characters that no token has")]
+    Token,
+}
+
+impl TokenAnswer {
+    /// Reads an answer's body.
+    pub(super) fn parse(json: &[u8]) -> Result<Self, BadAnswer> {
+        let mut answer: Self = serde_json::from_slice(json).map_err(|_| BadAnswer::Shape)?;
+        // An empty field means what an absent one means: keep the old one.
+        answer.refresh_token = answer
+            .refresh_token
+            .filter(|token| !token.0.expose().is_empty());
+        let refresh = answer.refresh_token.as_ref();
+        let is_token = |token: &SecretText| {
+            let text = token.0.expose();
+            (1..=LONGEST_TOKEN).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic())
+        };
+        if is_token(&answer.access_token) && refresh.is_none_or(is_token) {
+            Ok(answer)
+        } else {
+            Err(BadAnswer::Token)
+        }
+    }
+
+    /// The same as JSON, for sealing.
+    pub(super) fn to_json(&self) -> Zeroizing<Vec<u8>> {
+        Zeroizing::new(serde_json::to_vec(self).unwrap_or_default())
+    }
+
+    /// The scopes; LinkedIn separates them by spaces, commas or `+`, escaped or not.
+    pub(super) fn scopes(&self) -> Option<Vec<String>> {
+        let text = self.scope.as_ref()?.replace("%20", " ");
+        let scopes = text
+            .split([' ', ',', '+'])
+            .filter(|scope| !scope.is_empty());
+        Some(scopes.map(str::to_owned).collect())
+    }
+
+    /// The member's URN, where an import told it.
+    pub(super) fn urn(&self) -> Option<Arc<str>> {
+        let text = self.urn.as_deref().filter(|text| !text.is_empty())?;
+        match text.starts_with("urn:") {
+            true => Some(text.into()),
+            false => Some(format!("urn:li:person:{text}").into()),
+        }
+    }
+
+    /// The grant that this answer makes at `now`: a first one, or in the place of `old`.
+    pub(super) fn grant(&self, old: Option<&Grant>, terms: &Terms<'_>) -> Grant {
+        let access = self.access_token.0.expose();
+        let refresh = match &self.refresh_token {
+            Some(token) => Some(token.0.clone()),
+            None => old.and_then(|old| old.refresh.clone()),
+        };
+        if let Some(refresh) = &refresh {
+            terms.live.add(refresh.expose().as_bytes());
+        }
+        let end = |life: Option<i64>| life.map(|life| terms.now.saturating_add(life));
+        let is_renewable = refresh.is_some() || terms.is_applications_own;
+        let expires_at = end(self.expires_in);
+        let issued_at = terms.is_issued_now.then_some(terms.now);
+        Grant {
+            version: old.map_or(1, |old| old.version + 1),
+            access: token(access, terms.live, issued_at, expires_at, is_renewable),
+            refresh,
+            refresh_expires_at: end(self.refresh_token_expires_in)
+                .or_else(|| old.and_then(|old| old.refresh_expires_at)),
+            acquired_at: terms.now,
+            scopes: self
+                .scopes()
+                .or_else(|| old.map(|old| old.scopes.clone()))
+                .unwrap_or_default(),
+            urn: self.urn().or_else(|| old.and_then(|old| old.urn.clone())),
+            state: State::Live,
+            ended_at: None,
+            renewals: old.map_or(0, |old| old.renewals),
+            renewed_at: old.and_then(|old| old.renewed_at),
+            used_at: old.and_then(|old| old.used_at),
+        }
+    }
+}
+
+/// Under which circumstances an answer becomes a grant.
+pub(super) struct Terms<'a> {
+    /// When the answer came, in Unix seconds.
+    pub(super) now: i64,
+    /// Where the new secrets are made known.
+    pub(super) live: &'a LiveSecrets,
+    /// Whether LinkedIn issued it just now: an import's age is unknown.
+    pub(super) is_issued_now: bool,
+    /// Whether it is an application's own token, which needs no refresh token.
+    pub(super) is_applications_own: bool,
+}
+
+/// A token ready for use; its text must have passed [`TokenAnswer::parse`] or been sealed by us.
+pub(super) fn token(
+    text: &str,
+    live: &LiveSecrets,
+    issued_at: Option<i64>,
+    expires_at: Option<i64>,
+    is_renewable: bool,
+) -> Token {
+    let fingerprint = live.add(text.as_bytes());
+    let mut line = Vec::with_capacity(SCHEME.len() + text.len());
+    line.extend_from_slice(SCHEME.as_bytes());
+    line.extend_from_slice(text.as_bytes());
+    // One allocation for all copies, wiped when the last one goes.
+    let shared = Bytes::from_owner(Zeroizing::new(line));
+    let mut header = HeaderValue::from_maybe_shared(shared)
+        .unwrap_or_else(|_| HeaderValue::from_static(SCHEME.trim_ascii_end()));
+    header.set_sensitive(true);
+    Token {
+        header,
+        fingerprint,
+        issued_at,
+        expires_at,
+        is_renewable,
+    }
+}
+
+const SCHEME: &str = "Bearer ";
+
+/// The token's text, as it stands behind `Bearer`.
+pub(super) fn text_of(token: &Token) -> &[u8] {
+    let line = token.header.as_bytes();
+    line.strip_prefix(SCHEME.as_bytes()).unwrap_or_default()
+}
+
+/// A text that is wiped when it goes out of use, from bytes that were sealed.
+pub(super) fn text_from(opened: Vec<u8>) -> Option<Zeroizing<String>> {
+    match String::from_utf8(opened) {
+        Ok(text) => Some(Zeroizing::new(text)),
+        Err(error) => {
+            error.into_bytes().zeroize();
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,299 @@
+//! What operators do with grants: bring in, look at, renew, disconnect.
+//!
+//! **Invariant:** nothing that leaves here holds a secret; a change is in force and on disk when the
+//! call returns.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use serde::Serialize;
+
+use super::{
+    BadAnswer, Credentials, Refused,
+    grant::{Grant, State, Terms, TokenAnswer},
+    refresher::{self, Goal},
+    store::StoreError,
+};
+use crate::exchange::{Member, Name};
+
+/// How a grant stands now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GrantState {
+    /// Its token is used.
+    Fresh,
+    /// Its token is used, and renewal is due.
+    Stale,
+    /// A renewal is under way.
+    Renewing,
+    /// Its token is over; the next call renews it.
+    Expired,
+    /// The last renewal failed; the next one waits.
+    RetryLater,
+    /// Only the member can help.
+    SignInNeeded,
+}
+
+impl GrantState {
+    /// All states, in the order of a grant's life.
+    pub const ALL: [Self; 6] = [
+        Self::Fresh,
+        Self::Stale,
+        Self::Renewing,
+        Self::Expired,
+        Self::RetryLater,
+        Self::SignInNeeded,
+    ];
+
+    /// The label value.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Fresh => "fresh",
+            Self::Stale => "stale",
+            Self::Renewing => "renewing",
+            Self::Expired => "expired",
+            Self::RetryLater => "retry_later",
+            Self::SignInNeeded => "sign_in_needed",
+        }
+    }
+}
+
+/// A grant as operators and support see it. Times are Unix seconds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct GrantSummary {
+    /// The member's name; none for the application's own token.
+    pub name: Option<String>,
+    /// The application.
+    pub application: String,
+    /// LinkedIn's URN of the member.
+    pub urn: Option<String>,
+    /// How it stands.
+    pub state: GrantState,
+    /// Why, where that is not plain from the state.
+    pub reason: Option<String>,
+    /// When the access token expires; none if unknown.
+    pub access_expires_at: Option<i64>,
+    /// When the refresh token expires; none if unknown or there is none.
+    pub refresh_expires_at: Option<i64>,
+    /// Whether it can be renewed without the member.
+    pub renewable: bool,
+    /// What LinkedIn granted.
+    pub scopes: Vec<String>,
+    /// When it was last renewed.
+    pub last_renewal: Option<i64>,
+    /// When a call last used it.
+    pub last_used: Option<i64>,
+    /// When a renewal began whose end a crash hid; none if all is known.
+    pub unconfirmed_since: Option<i64>,
+    /// Names the access token in records.
+    pub fingerprint: String,
+}
+
+/// Why a change was not made.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum ManageError {
+    /// It is not in the configuration.
+    #[error("application {0} is not configured")]
+    UnknownApplication(Name),
+    /// There is no such grant.
+    #[error("there is no grant for {0}")]
+    UnknownMember(Member),
+    /// An application's own token is minted, never brought in or disconnected.
+    #[error("an application's own token is made on first use")]
+    ApplicationsOwn,
+    /// The text is not what the token endpoint answers.
+    #[error("token answer: {0}")]
+    BadAnswer(#[from] BadAnswer),
+    /// The store did not take it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The renewal failed.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+}
+
+impl Credentials {
+    /// Takes in what LinkedIn's token endpoint answered for `member`, over whatever was there.
+    ///
+    /// # Errors
+    /// [`ManageError`]; nothing has changed then.
+    pub async fn import(&self, member: &Member, json: &str) -> Result<GrantSummary, ManageError> {
+        let shared = &self.0;
+        if member.name.is_none() {
+            return Err(ManageError::ApplicationsOwn);
+        }
+        if !shared.applications.contains_key(&member.application) {
+            return Err(ManageError::UnknownApplication(member.application.clone()));
+        }
+        let answer = TokenAnswer::parse(json.as_bytes())?;
+        let terms = Terms {
+            now: shared.now(),
+            live: &shared.live,
+            is_issued_now: false,
+            is_applications_own: false,
+        };
+        let store = &*shared.store;
+        shared.sealing.ensure_data_key(store, member).await?;
+        // Whoever saves between the read and the save is overtaken, not waited for.
+        for _ in 0..10 {
+            let version = store.grant(member).await?.map_or(0, |row| row.version);
+            let mut grant = answer.grant(None, &terms);
+            grant.version = version + 1;
+            grant.urn = answer.urn().or_else(|| self.urn(member));
+            let row = shared.sealing.row(member, &grant);
+            let row = row.map_err(|error| StoreError::Unavailable(error.to_string()))?;
+            match store.save(member, row, None).await {
+                Err(StoreError::Moved) => {}
+                Err(error) => return Err(error.into()),
+                Ok(()) => {
+                    shared.cache.publish(member, grant);
+                    shared.cooling.forgive_member(member);
+                    shared.unconfirmed.remove(member);
+                    return self.show(member);
+                }
+            }
+        }
+        Err(StoreError::Moved.into())
+    }
+
+    /// All grants, in order of application and name.
+    pub fn list(&self) -> Vec<GrantSummary> {
+        let all = self.0.cache.all();
+        all.iter()
+            .map(|(member, grant)| self.summary(member, grant))
+            .collect()
+    }
+
+    /// One grant.
+    ///
+    /// # Errors
+    /// [`ManageError::UnknownMember`].
+    pub fn show(&self, member: &Member) -> Result<GrantSummary, ManageError> {
+        let unknown = || ManageError::UnknownMember(member.clone());
+        let grant = self.0.cache.grant(member).ok_or_else(unknown)?;
+        Ok(self.summary(member, &grant))
+    }
+
+    /// Renews a grant now, whatever is left of its life and however the last renewal went.
+    ///
+    /// # Errors
+    /// [`ManageError::UnknownMember`], [`ManageError::Refused`].
+    pub async fn renew_now(&self, member: &Member) -> Result<GrantSummary, ManageError> {
+        let grant = self.0.cache.grant(member);
+        if let Some(grant) = &grant
+            && !grant.is_renewable(self.0.now())
+        {
+            return Err(self.cannot_renew(grant).into());
+        }
+        if grant.is_none() && !self.may_mint(member) {
+            return Err(ManageError::UnknownMember(member.clone()));
+        }
+        let goal = Goal {
+            replaced: grant.map(|grant| grant.access.fingerprint.clone()),
+            is_refused: false,
+        };
+        refresher::wait(refresher::join(&self.0, member, goal)).await?;
+        self.show(member)
+    }
+
+    fn cannot_renew(&self, grant: &Grant) -> Refused {
+        match grant.state == State::Live && grant.refresh.is_none() {
+            true => Refused::SignInNeeded {
+                service_error_code: 65602,
+                reason: "there is no refresh token".into(),
+            },
+            false => self.0.sign_in_needed(grant),
+        }
+    }
+
+    /// Forgets a member: tokens and data key, in memory and in the store. Bodies that were sealed
+    /// for the member open no more.
+    ///
+    /// # Errors
+    /// [`ManageError::UnknownMember`], [`ManageError::Store`].
+    pub async fn disconnect(&self, member: &Member) -> Result<(), ManageError> {
+        if member.name.is_none() {
+            return Err(ManageError::ApplicationsOwn);
+        }
+        let shared = &self.0;
+        let was_stored = shared.store.forget(member).await?;
+        let was_known = shared.cache.knows(member);
+        shared.cache.forget(member);
+        shared.sealing.forget(member);
+        shared.cooling.forgive_member(member);
+        shared.unconfirmed.remove(member);
+        match was_stored || was_known {
+            true => Ok(()),
+            false => Err(ManageError::UnknownMember(member.clone())),
+        }
+    }
+
+    /// Renewals and saves under way.
+    pub fn flights_under_way(&self) -> usize {
+        self.0.flights.count()
+    }
+
+    /// Resolves once every renewal and save under way has ended. Bound it: a store that never works
+    /// again never ends.
+    pub async fn drain(&self) {
+        self.0.flights.landed().await;
+    }
+
+    /// Whether everything that is served is saved, and the store takes what it is given.
+    pub fn is_store_healthy(&self) -> bool {
+        self.0.health.is_good()
+    }
+
+    /// How many grants stand how, every state named: `linkgate_grants{state}`.
+    pub fn counts_by_state(&self) -> BTreeMap<GrantState, usize> {
+        let mut counts: BTreeMap<_, _> = GrantState::ALL.map(|state| (state, 0)).into();
+        for (member, grant) in self.0.cache.all() {
+            *counts.entry(self.state(&member, &grant).0).or_default() += 1;
+        }
+        counts
+    }
+
+    fn state(&self, member: &Member, grant: &Grant) -> (GrantState, Option<Arc<str>>) {
+        let shared = &self.0;
+        let now = shared.now();
+        let is_usable = grant.is_usable(now);
+        if !is_usable && !grant.is_renewable(now) {
+            let Refused::SignInNeeded { reason, .. } = shared.sign_in_needed(grant) else {
+                return (GrantState::SignInNeeded, None);
+            };
+            return (GrantState::SignInNeeded, Some(reason));
+        }
+        if shared.flights.is_under_way(member) {
+            return (GrantState::Renewing, None);
+        }
+        let is_due = shared.cache.is_due(member, now);
+        match shared.cooling.of(member) {
+            Some(Refused::TryLater { reason, .. }) if is_due || !is_usable => {
+                (GrantState::RetryLater, Some(reason))
+            }
+            _ if !is_usable => (GrantState::Expired, None),
+            _ if is_due => (GrantState::Stale, None),
+            _ => (GrantState::Fresh, None),
+        }
+    }
+
+    fn summary(&self, member: &Member, grant: &Grant) -> GrantSummary {
+        let (state, reason) = self.state(member, grant);
+        let now = self.0.now();
+        let unconfirmed = self.0.unconfirmed.get(member);
+        GrantSummary {
+            name: member.name.as_ref().map(|name| name.as_str().to_owned()),
+            application: member.application.as_str().to_owned(),
+            urn: grant.urn.as_deref().map(str::to_owned),
+            state,
+            reason: reason.as_deref().map(str::to_owned),
+            access_expires_at: grant.access.expires_at,
+            refresh_expires_at: grant.refresh_expires_at,
+            renewable: grant.is_renewable(now),
+            scopes: grant.scopes.clone(),
+            last_renewal: grant.renewed_at,
+            last_used: self.0.cache.used_at(member),
+            unconfirmed_since: unconfirmed.map(|at| *at),
+            fingerprint: grant.access.fingerprint.to_string(),
+        }
+    }
+}

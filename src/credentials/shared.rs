@@ -1,0 +1,144 @@
+//! What the front door, the flights and the recovery share.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+};
+
+use dashmap::DashMap;
+use time::OffsetDateTime;
+use tokio::runtime::Handle;
+
+use super::{
+    Application, Refused, Settings,
+    cache::Cache,
+    cooling::Cooling,
+    grant::{Grant, State},
+    oauth::Endpoint,
+    refresher::Flights,
+    sealing::Sealing,
+    store::Store,
+};
+use crate::{
+    clock::Clock,
+    exchange::{Member, Name},
+    keyring::LiveSecrets,
+    metrics::Shard,
+};
+
+pub(super) struct Shared {
+    pub(super) settings: Settings,
+    pub(super) applications: HashMap<Name, Known>,
+    pub(super) default_application: Name,
+    pub(super) store: Arc<dyn Store>,
+    pub(super) sealing: Sealing,
+    pub(super) live: LiveSecrets,
+    pub(super) clock: Clock,
+    pub(super) endpoint: Endpoint,
+    pub(super) metrics: Arc<Shard>,
+    pub(super) house: Handle,
+    /// Names this process in leases.
+    pub(super) owner: Arc<str>,
+    pub(super) cache: Cache,
+    pub(super) cooling: Cooling,
+    pub(super) flights: Flights,
+    pub(super) health: Health,
+    /// Members whose last renewal a crash cut short, with when it began.
+    pub(super) unconfirmed: DashMap<Member, i64>,
+}
+
+/// An application, with what is asked often at hand.
+pub(super) struct Known {
+    pub(super) application: Application,
+    pub(super) client_id: Arc<str>,
+}
+
+impl Shared {
+    pub(super) fn now(&self) -> i64 {
+        self.clock.seconds()
+    }
+
+    /// Why no token of `grant` can be used and none can be had.
+    pub(super) fn sign_in_needed(&self, grant: &Grant) -> Refused {
+        let now = self.now();
+        let (service_error_code, reason) = match grant.state {
+            State::AccessRefused => (65601, ended("LinkedIn refused the token", grant.ended_at)),
+            State::RefreshRefused => (
+                65602,
+                ended("LinkedIn refused the refresh token", grant.ended_at),
+            ),
+            State::Live if grant.refresh.is_some() && grant.is_refresh_over(now) => (
+                65602,
+                ended("the refresh token expired", grant.refresh_expires_at),
+            ),
+            State::Live => (
+                65602,
+                ended(
+                    "the token expired and cannot be renewed: there is no refresh token; it ended",
+                    grant.access.expires_at,
+                ),
+            ),
+        };
+        Refused::SignInNeeded {
+            service_error_code,
+            reason: reason.into(),
+        }
+    }
+}
+
+/// For a member of whom nothing is known.
+pub(super) fn never_signed_in() -> Refused {
+    Refused::SignInNeeded {
+        service_error_code: 65601,
+        reason: "never signed in".into(),
+    }
+}
+
+fn ended(what: &str, at: Option<i64>) -> String {
+    let date = at.and_then(|at| OffsetDateTime::from_unix_timestamp(at).ok());
+    match date {
+        Some(date) => format!("{what} on {}", date.date()),
+        None => what.to_owned(),
+    }
+}
+
+/// Whether the store takes what it is given.
+#[derive(Debug, Default)]
+pub(super) struct Health {
+    unsaved: AtomicUsize,
+    is_failing: AtomicBool,
+}
+
+impl Health {
+    pub(super) fn is_good(&self) -> bool {
+        self.unsaved.load(Ordering::Relaxed) == 0 && !self.is_failing()
+    }
+
+    pub(super) fn is_failing(&self) -> bool {
+        self.is_failing.load(Ordering::Relaxed)
+    }
+
+    /// Notes how a write went; returns whether that changed anything.
+    pub(super) fn note(&self, worked: bool) -> bool {
+        self.is_failing.swap(!worked, Ordering::Relaxed) == worked
+    }
+}
+
+/// A grant that is served and not saved, while this lives.
+pub(super) struct Unsaved(Arc<Shared>);
+
+impl Unsaved {
+    pub(super) fn new(shared: &Arc<Shared>) -> Self {
+        shared.health.unsaved.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(shared))
+    }
+}
+
+impl Drop for Unsaved {
+    fn drop(&mut self) {
+        self.0.health.unsaved.fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,298 @@
+//! Where grants, keys and the renewal journal rest: one trait, one home per database.
+//!
+//! Tokens are sealed before they come here, so no store ever sees one. A renewal works on its
+//! member's row under a lease (owner and fence), and every save names the version it was made from.
+//!
+//! **Invariant:** when a write returns `Ok`, it survives a power cut; a refused open has written
+//! nothing.
+//! **Neighbours:** `credentials::refresher` (the only one to take leases) and `app` (callers' keys).
+
+use std::{fmt, path::Path, path::PathBuf, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use tokio::sync::broadcast;
+
+use crate::{
+    callers::Key,
+    clock::Clock,
+    exchange::Member,
+    keyring::{KeyFileError, KeyRing},
+};
+
+mod sqlite;
+
+#[cfg(test)]
+pub(super) mod suite;
+
+/// A grant as it rests: what is secret is sealed, the rest is plain for lists and questions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// Counts the saves of this member's row, from 1.
+    pub version: i64,
+    /// Access token, sealed.
+    pub access: Vec<u8>,
+    /// Refresh token, sealed; none where LinkedIn gave none.
+    pub refresh: Option<Vec<u8>>,
+    /// `live`, or why the grant ended.
+    pub state: String,
+    /// When it ended, in Unix seconds.
+    pub ended_at: Option<i64>,
+    /// When the access token came to us, in Unix seconds.
+    pub acquired_at: i64,
+    /// When LinkedIn issued the access token, in Unix seconds; none if that is not known.
+    pub issued_at: Option<i64>,
+    /// When the access token expires, in Unix seconds.
+    pub access_expires_at: Option<i64>,
+    /// When the refresh token expires, in Unix seconds.
+    pub refresh_expires_at: Option<i64>,
+    /// Scopes, one space apart.
+    pub scopes: String,
+    /// LinkedIn's URN of the member.
+    pub urn: Option<String>,
+    /// Renewals so far.
+    pub renewals: i64,
+    /// When the last renewal was, in Unix seconds.
+    pub renewed_at: Option<i64>,
+    /// When the token was last used, in Unix seconds, as of the save.
+    pub used_at: Option<i64>,
+}
+
+/// The right to renew one member's grant, for a while.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// Which process.
+    pub owner: Arc<str>,
+    /// Grows with every lease of this member: a late writer is told by its smaller fence.
+    pub fence: i64,
+}
+
+/// A renewal that was begun: what the journal holds until the new grant is saved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pending {
+    /// Number of the refresh token's use, from 1.
+    pub number: i64,
+    /// Version of the row the renewal began from; 0 where there was none.
+    pub base: i64,
+    /// When it began, in Unix seconds.
+    pub begun_at: i64,
+    /// LinkedIn's answer, sealed; none if none is known.
+    pub answer: Option<Vec<u8>>,
+}
+
+/// What changed, told to everybody who asked for [`Store::changes`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// This member's grant.
+    Grant(Member),
+    /// The callers' keys.
+    Keys,
+}
+
+/// Why the store did not do what it was asked.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The file is damaged or not ours. Nothing was written.
+    #[error("store {path} is damaged or no linkgate store: {reason}")]
+    Corrupt {
+        /// The file.
+        path: PathBuf,
+        /// What the database said.
+        reason: String,
+    },
+    /// The file was written by a later version. Nothing was written.
+    #[error("store {path} has layout {found}, this version knows up to {known}")]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Layout of the file.
+        found: i64,
+        /// Last layout known here.
+        known: i64,
+    },
+    /// The store holds data and its key file is gone. Nothing was written.
+    #[error("store is not empty, but its key file {path} is missing; restore the key file")]
+    MissingKey {
+        /// Where it should be.
+        path: PathBuf,
+    },
+    /// The key file is another store's. Nothing was written.
+    #[error("key file {path} does not belong to this store")]
+    WrongKey {
+        /// The key file.
+        path: PathBuf,
+    },
+    /// The key file cannot be used. Nothing was written to the store.
+    #[error("key file {0}")]
+    KeyFile(Arc<KeyFileError>),
+    /// The URL names no store that is known here.
+    #[error("store url must be sqlite:PATH")]
+    UnknownUrl,
+    /// The database refused: disk full, locked, input or output error.
+    #[error("store is not available: {0}")]
+    Unavailable(String),
+    /// The row changed since it was read, or is gone.
+    #[error("row was changed by another")]
+    Moved,
+    /// The lease was lost to another owner.
+    #[error("lease was lost")]
+    Fenced,
+    /// The settings contradict each other.
+    #[error(transparent)]
+    Settings(#[from] super::BadSettings),
+}
+
+/// The questions asked of a database. Every home answers the same test suite.
+#[async_trait]
+pub trait Store: Send + Sync + fmt::Debug {
+    /// All grants.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], here and below.
+    async fn grants(&self) -> Result<Vec<(Member, Row)>, StoreError>;
+
+    /// One member's grant.
+    ///
+    /// # Errors
+    /// See [`Store::grants`].
+    async fn grant(&self, member: &Member) -> Result<Option<Row>, StoreError>;
+
+    /// Saves a row whose version is one more than that of the row it was made from (1: there was
+    /// none). With a lease, the fence is checked and the journal entry is cleared in the same step.
+    ///
+    /// # Errors
+    /// [`StoreError::Moved`], [`StoreError::Fenced`].
+    async fn save(
+        &self,
+        member: &Member,
+        row: Row,
+        lease: Option<&Lease>,
+    ) -> Result<(), StoreError>;
+
+    /// Forgets a member: row, journal and data key. Returns whether there was a row.
+    ///
+    /// # Errors
+    /// See [`Store::grants`].
+    async fn forget(&self, member: &Member) -> Result<bool, StoreError>;
+
+    /// All wrapped data keys.
+    ///
+    /// # Errors
+    /// See [`Store::grants`].
+    async fn data_keys(&self) -> Result<Vec<(Member, Vec<u8>)>, StoreError>;
+
+    /// Keeps a wrapped data key unless there is one; returns the one that is kept.
+    ///
+    /// # Errors
+    /// See [`Store::grants`].
+    async fn keep_data_key(&self, member: &Member, wrapped: Vec<u8>)
+    -> Result<Vec<u8>, StoreError>;
+
+    /// Takes the lease if it is free, over, or the owner's own; none while another holds it.
+    ///
+    /// # Errors
+    /// See [`Store::grants`].
+    async fn take_lease(
+        &self,
+        member: &Member,
+        owner: &Arc<str>,
+        lasting: Duration,
+    ) -> Result<Option<Lease>, StoreError>;
+
+    /// Lets a lease last longer.
+    ///
+    /// # Errors
+    /// [`StoreError::Fenced`].
+    async fn renew_lease(
+        &self,
+        member: &Member,
+        lease: &Lease,
+        lasting: Duration,
+    ) -> Result<(), StoreError>;
+
+    /// Gives a lease back; one that was lost is no error.
+    ///
+    /// # Errors
+    /// See [`Store::grants`].
+    async fn release_lease(&self, member: &Member, lease: &Lease) -> Result<(), StoreError>;
+
+    /// Writes "about to spend the refresh token" into the journal, over any earlier entry.
+    ///
+    /// # Errors
+    /// [`StoreError::Fenced`].
+    async fn begin(
+        &self,
+        member: &Member,
+        lease: &Lease,
+        pending: Pending,
+    ) -> Result<(), StoreError>;
+
+    /// Writes LinkedIn's sealed answer beside the entry that [`Store::begin`] made.
+    ///
+    /// # Errors
+    /// [`StoreError::Fenced`]; [`StoreError::Moved`] if the entry is gone.
+    async fn answered(
+        &self,
+        member: &Member,
+        lease: &Lease,
+        answer: Vec<u8>,
+    ) -> Result<(), StoreError>;
+
+    /// Removes the journal entry: the refresh token was certainly not spent, or all is saved.
+    ///
+    /// # Errors
+    /// See [`Store::grants`].
+    async fn clear(&self, member: &Member) -> Result<(), StoreError>;
+
+    /// All journal entries.
+    ///
+    /// # Errors
+    /// See [`Store::grants`].
+    async fn journal(&self) -> Result<Vec<(Member, Pending)>, StoreError>;
+
+    /// All callers' keys, revoked ones included.
+    ///
+    /// # Errors
+    /// See [`Store::grants`].
+    async fn keys(&self) -> Result<Vec<Key>, StoreError>;
+
+    /// Keeps a new key.
+    ///
+    /// # Errors
+    /// [`StoreError::Moved`] if the id is taken.
+    async fn keep_key(&self, key: Key) -> Result<(), StoreError>;
+
+    /// Notes that a key is revoked; returns whether there is such a key. A second call changes nothing.
+    ///
+    /// # Errors
+    /// See [`Store::grants`].
+    async fn revoke_key(&self, id: &str, at: i64) -> Result<bool, StoreError>;
+
+    /// Writes something small, to learn whether writing works.
+    ///
+    /// # Errors
+    /// See [`Store::grants`].
+    async fn probe(&self) -> Result<(), StoreError>;
+
+    /// What changes from now on. A slow listener loses the oldest notices and is told so.
+    fn changes(&self) -> broadcast::Receiver<Change>;
+}
+
+/// Opens the store and its key file.
+///
+/// The key file is made only where the store is empty; a store with data and a missing or wrong key
+/// is refused before anything is written.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn open(url: &str, key_file: &Path) -> Result<(Arc<dyn Store>, KeyRing), StoreError> {
+    let path = url.strip_prefix("sqlite:").ok_or(StoreError::UnknownUrl)?;
+    if path.is_empty() || path.starts_with("//") {
+        return Err(StoreError::UnknownUrl);
+    }
+    let (path, key_file) = (PathBuf::from(path), key_file.to_owned());
+    // Leases measure how long a process may be silent: the system's clock, never a shifted one.
+    let opening = move || sqlite::Sqlite::open(&path, &key_file, Clock::system());
+    let opened = tokio::task::spawn_blocking(opening).await;
+    let (store, ring) = opened.map_err(|error| StoreError::Unavailable(error.to_string()))??;
+    Ok((Arc::new(store), ring))
+}

@@ -1,0 +1,238 @@
+//! The embedded home: one SQLite file, one thread that owns the connection.
+//!
+//! **Invariant:** WAL with `synchronous=FULL`, so a returned write is on disk (NORMAL loses the last
+//! ones at a power cut); questions wait in a bounded queue and never on the path.
+
+use std::{path::Path, sync::Arc, thread, time::Duration};
+
+use async_trait::async_trait;
+use rusqlite::Connection;
+use tokio::sync::{broadcast, mpsc, oneshot};
+
+use super::{Change, Lease, Pending, Row, Store, StoreError};
+use crate::{callers::Key, clock::Clock, exchange::Member, keyring::KeyRing};
+
+mod keys;
+mod leases;
+mod opening;
+mod rows;
+
+/// Questions that may wait for the thread; beyond, those who ask wait.
+const QUEUE: usize = 256;
+/// Change notices a slow listener may be behind.
+const NOTICES: usize = 1024;
+
+type Job = Box<dyn FnOnce(&mut Connection) + Send>;
+
+/// The door to the thread that owns the file.
+#[derive(Debug)]
+pub(super) struct Sqlite {
+    jobs: mpsc::Sender<Job>,
+    changes: broadcast::Sender<Change>,
+    clock: Clock,
+}
+
+impl Sqlite {
+    /// Opens the file and its key file, or refuses both before writing anything.
+    pub(super) fn open(
+        path: &Path,
+        key_file: &Path,
+        clock: Clock,
+    ) -> Result<(Self, KeyRing), StoreError> {
+        let (mut connection, ring) = opening::open(path, key_file)?;
+        let (jobs, mut queue) = mpsc::channel::<Job>(QUEUE);
+        let serve = move || {
+            while let Some(job) = queue.blocking_recv() {
+                job(&mut connection);
+            }
+        };
+        thread::Builder::new()
+            .name("linkgate-store".to_owned())
+            .spawn(serve)
+            .map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        let (changes, _) = broadcast::channel(NOTICES);
+        let store = Self {
+            jobs,
+            changes,
+            clock,
+        };
+        Ok((store, ring))
+    }
+
+    /// Has the thread answer `question`. If the asker goes away, the question is answered all the
+    /// same: a write is never half asked.
+    async fn ask<T, F>(&self, question: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Connection) -> Result<T, StoreError> + Send + 'static,
+    {
+        let (answer, answered) = oneshot::channel();
+        let job: Job = Box::new(move |connection| {
+            // The asker may have left; the write stands.
+            drop(answer.send(question(connection)));
+        });
+        let gone = || StoreError::Unavailable("the store's thread has ended".to_owned());
+        self.jobs.send(job).await.map_err(|_| gone())?;
+        answered.await.map_err(|_| gone())?
+    }
+
+    fn tell(&self, change: Change) {
+        // Nobody has to listen.
+        drop(self.changes.send(change));
+    }
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        // SQLite's words name tables and files, never values.
+        Self::Unavailable(error.to_string())
+    }
+}
+
+#[async_trait]
+impl Store for Sqlite {
+    async fn grants(&self) -> Result<Vec<(Member, Row)>, StoreError> {
+        self.ask(|connection| rows::all(connection)).await
+    }
+
+    async fn grant(&self, member: &Member) -> Result<Option<Row>, StoreError> {
+        let member = member.clone();
+        self.ask(move |connection| rows::one(connection, &member))
+            .await
+    }
+
+    async fn save(
+        &self,
+        member: &Member,
+        row: Row,
+        lease: Option<&Lease>,
+    ) -> Result<(), StoreError> {
+        let (changed, member, lease) = (member.clone(), member.clone(), lease.cloned());
+        self.ask(move |connection| rows::save(connection, &member, &row, lease.as_ref()))
+            .await?;
+        self.tell(Change::Grant(changed));
+        Ok(())
+    }
+
+    async fn forget(&self, member: &Member) -> Result<bool, StoreError> {
+        let (changed, member) = (member.clone(), member.clone());
+        let was_there = self
+            .ask(move |connection| rows::forget(connection, &member))
+            .await?;
+        self.tell(Change::Grant(changed));
+        Ok(was_there)
+    }
+
+    async fn data_keys(&self) -> Result<Vec<(Member, Vec<u8>)>, StoreError> {
+        self.ask(|connection| rows::data_keys(connection)).await
+    }
+
+    async fn keep_data_key(
+        &self,
+        member: &Member,
+        wrapped: Vec<u8>,
+    ) -> Result<Vec<u8>, StoreError> {
+        let member = member.clone();
+        self.ask(move |connection| rows::keep_data_key(connection, &member, &wrapped))
+            .await
+    }
+
+    async fn take_lease(
+        &self,
+        member: &Member,
+        owner: &Arc<str>,
+        lasting: Duration,
+    ) -> Result<Option<Lease>, StoreError> {
+        let (member, owner, now) = (member.clone(), Arc::clone(owner), self.clock.micros());
+        let until = now.saturating_add(micros(lasting));
+        self.ask(move |connection| leases::take(connection, &member, owner, now, until))
+            .await
+    }
+
+    async fn renew_lease(
+        &self,
+        member: &Member,
+        lease: &Lease,
+        lasting: Duration,
+    ) -> Result<(), StoreError> {
+        let (member, lease) = (member.clone(), lease.clone());
+        let until = self.clock.micros().saturating_add(micros(lasting));
+        self.ask(move |connection| leases::renew(connection, &member, &lease, until))
+            .await
+    }
+
+    async fn release_lease(&self, member: &Member, lease: &Lease) -> Result<(), StoreError> {
+        let (member, lease) = (member.clone(), lease.clone());
+        self.ask(move |connection| leases::release(connection, &member, &lease))
+            .await
+    }
+
+    async fn begin(
+        &self,
+        member: &Member,
+        lease: &Lease,
+        pending: Pending,
+    ) -> Result<(), StoreError> {
+        let (member, lease) = (member.clone(), lease.clone());
+        self.ask(move |connection| leases::begin(connection, &member, &lease, &pending))
+            .await
+    }
+
+    async fn answered(
+        &self,
+        member: &Member,
+        lease: &Lease,
+        answer: Vec<u8>,
+    ) -> Result<(), StoreError> {
+        let (member, lease) = (member.clone(), lease.clone());
+        self.ask(move |connection| leases::answered(connection, &member, &lease, &answer))
+            .await
+    }
+
+    async fn clear(&self, member: &Member) -> Result<(), StoreError> {
+        let member = member.clone();
+        self.ask(move |connection| leases::clear(connection, &member))
+            .await
+    }
+
+    async fn journal(&self) -> Result<Vec<(Member, Pending)>, StoreError> {
+        self.ask(|connection| leases::journal(connection)).await
+    }
+
+    async fn keys(&self) -> Result<Vec<Key>, StoreError> {
+        self.ask(|connection| keys::all(connection)).await
+    }
+
+    async fn keep_key(&self, key: Key) -> Result<(), StoreError> {
+        self.ask(move |connection| keys::keep(connection, &key))
+            .await?;
+        self.tell(Change::Keys);
+        Ok(())
+    }
+
+    async fn revoke_key(&self, id: &str, at: i64) -> Result<bool, StoreError> {
+        let id = id.to_owned();
+        let was_there = self
+            .ask(move |connection| keys::revoke(connection, &id, at))
+            .await?;
+        self.tell(Change::Keys);
+        Ok(was_there)
+    }
+
+    async fn probe(&self) -> Result<(), StoreError> {
+        let now = self.clock.micros();
+        self.ask(move |connection| opening::write_probe(connection, now))
+            .await
+    }
+
+    fn changes(&self) -> broadcast::Receiver<Change> {
+        self.changes.subscribe()
+    }
+}
+
+fn micros(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,135 @@
+//! A store that fails where a test tells it, over one that works.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use tokio::sync::broadcast;
+
+use crate::{
+    callers::Key,
+    credentials::store::{Change, Lease, Pending, Row, Store, StoreError},
+    exchange::Member,
+};
+
+/// Which writes fail, as on a full disk.
+#[derive(Debug, Default)]
+pub(super) struct Faults {
+    pub(super) begin: AtomicBool,
+    pub(super) answered: AtomicBool,
+    pub(super) save: AtomicBool,
+    pub(super) lease: AtomicBool,
+    pub(super) saves: AtomicUsize,
+}
+
+/// The store before which the faults stand.
+#[derive(Debug)]
+pub(super) struct FaultyStore {
+    pub(super) inner: Arc<dyn Store>,
+    pub(super) faults: Arc<Faults>,
+}
+
+fn fail_if(fault: &AtomicBool) -> Result<(), StoreError> {
+    match fault.load(Ordering::SeqCst) {
+        true => Err(StoreError::Unavailable("disk full".to_owned())),
+        false => Ok(()),
+    }
+}
+
+#[async_trait]
+impl Store for FaultyStore {
+    async fn grants(&self) -> Result<Vec<(Member, Row)>, StoreError> {
+        self.inner.grants().await
+    }
+    async fn grant(&self, member: &Member) -> Result<Option<Row>, StoreError> {
+        self.inner.grant(member).await
+    }
+    async fn save(
+        &self,
+        member: &Member,
+        row: Row,
+        lease: Option<&Lease>,
+    ) -> Result<(), StoreError> {
+        self.faults.saves.fetch_add(1, Ordering::SeqCst);
+        fail_if(&self.faults.save)?;
+        self.inner.save(member, row, lease).await
+    }
+    async fn forget(&self, member: &Member) -> Result<bool, StoreError> {
+        self.inner.forget(member).await
+    }
+    async fn data_keys(&self) -> Result<Vec<(Member, Vec<u8>)>, StoreError> {
+        self.inner.data_keys().await
+    }
+    async fn keep_data_key(
+        &self,
+        member: &Member,
+        wrapped: Vec<u8>,
+    ) -> Result<Vec<u8>, StoreError> {
+        self.inner.keep_data_key(member, wrapped).await
+    }
+    async fn take_lease(
+        &self,
+        member: &Member,
+        owner: &Arc<str>,
+        lasting: Duration,
+    ) -> Result<Option<Lease>, StoreError> {
+        fail_if(&self.faults.lease)?;
+        self.inner.take_lease(member, owner, lasting).await
+    }
+    async fn renew_lease(
+        &self,
+        member: &Member,
+        lease: &Lease,
+        lasting: Duration,
+    ) -> Result<(), StoreError> {
+        self.inner.renew_lease(member, lease, lasting).await
+    }
+    async fn release_lease(&self, member: &Member, lease: &Lease) -> Result<(), StoreError> {
+        self.inner.release_lease(member, lease).await
+    }
+    async fn begin(
+        &self,
+        member: &Member,
+        lease: &Lease,
+        pending: Pending,
+    ) -> Result<(), StoreError> {
+        fail_if(&self.faults.begin)?;
+        self.inner.begin(member, lease, pending).await
+    }
+    async fn answered(
+        &self,
+        member: &Member,
+        lease: &Lease,
+        answer: Vec<u8>,
+    ) -> Result<(), StoreError> {
+        fail_if(&self.faults.answered)?;
+        self.inner.answered(member, lease, answer).await
+    }
+    async fn clear(&self, member: &Member) -> Result<(), StoreError> {
+        self.inner.clear(member).await
+    }
+    async fn journal(&self) -> Result<Vec<(Member, Pending)>, StoreError> {
+        self.inner.journal().await
+    }
+    async fn keys(&self) -> Result<Vec<Key>, StoreError> {
+        self.inner.keys().await
+    }
+    async fn keep_key(&self, key: Key) -> Result<(), StoreError> {
+        self.inner.keep_key(key).await
+    }
+    async fn revoke_key(&self, id: &str, at: i64) -> Result<bool, StoreError> {
+        self.inner.revoke_key(id, at).await
+    }
+    async fn probe(&self) -> Result<(), StoreError> {
+        fail_if(&self.faults.save)?;
+        self.inner.probe().await
+    }
+    fn changes(&self) -> broadcast::Receiver<Change> {
+        self.inner.changes()
+    }
+}

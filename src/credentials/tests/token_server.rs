@@ -1,0 +1,153 @@
+//! A token endpoint that does what a test tells it, and counts.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::{BodyExt as _, Full};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::TokioIo;
+use tokio::{net::TcpListener, sync::Notify};
+
+/// What the next POST gets.
+#[derive(Clone)]
+pub(super) enum Play {
+    /// A new token, `token-N`, with this life; the refresh token becomes `refresh-N` if rotated.
+    Token { life_secs: i64, is_rotated: bool },
+    /// This status and body, with these headers.
+    Say(u16, &'static str, Vec<(&'static str, String)>),
+    /// Takes the POST, then closes without an answer.
+    Hang(Duration),
+    /// Half an answer.
+    Half,
+}
+
+#[derive(Default)]
+struct State {
+    plays: VecDeque<Play>,
+    forms: Vec<String>,
+}
+
+/// The server; forms it received are kept.
+#[derive(Clone)]
+pub(super) struct TokenServer {
+    pub(super) url: String,
+    state: Arc<Mutex<State>>,
+    /// While some, answers wait for it.
+    gate: Arc<Mutex<Option<Arc<Notify>>>>,
+    usual: Play,
+}
+
+impl TokenServer {
+    /// A server that gives a token of one hour, rotated, whenever nothing else is planned.
+    pub(super) async fn start() -> Self {
+        Self::giving(Play::Token {
+            life_secs: 3600,
+            is_rotated: true,
+        })
+        .await
+    }
+
+    pub(super) async fn giving(usual: Play) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/oauth/v2", listener.local_addr().unwrap());
+        let server = Self {
+            url,
+            state: Arc::default(),
+            gate: Arc::default(),
+            usual,
+        };
+        let serving = server.clone();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let server = serving.clone();
+                tokio::spawn(async move {
+                    let service = service_fn(|request| server.answer(request));
+                    drop(
+                        http1::Builder::new()
+                            .serve_connection(TokioIo::new(stream), service)
+                            .await,
+                    );
+                });
+            }
+        });
+        server
+    }
+
+    pub(super) fn next(&self, play: Play) {
+        self.state.lock().unwrap().plays.push_back(play);
+    }
+
+    pub(super) fn posts(&self) -> usize {
+        self.state.lock().unwrap().forms.len()
+    }
+
+    pub(super) fn forms(&self) -> Vec<String> {
+        self.state.lock().unwrap().forms.clone()
+    }
+
+    /// Answers wait until the returned gate is notified.
+    pub(super) fn hold(&self) -> Arc<Notify> {
+        let gate = Arc::new(Notify::new());
+        *self.gate.lock().unwrap() = Some(Arc::clone(&gate));
+        gate
+    }
+
+    /// Waits until this many POSTs have come.
+    pub(super) async fn received(&self, posts: usize) {
+        super::eventually("the token endpoint was asked", || self.posts() >= posts).await;
+    }
+
+    async fn answer(
+        &self,
+        request: Request<Incoming>,
+    ) -> Result<Response<Full<Bytes>>, std::io::Error> {
+        assert_eq!(request.uri().path(), "/oauth/v2/accessToken");
+        let form = request.into_body().collect().await.unwrap().to_bytes();
+        let (play, number) = {
+            let mut state = self.state.lock().unwrap();
+            let form = String::from_utf8(form.to_vec()).unwrap();
+            state.forms.push(form);
+            let play = state.plays.pop_front().unwrap_or(self.usual.clone());
+            (play, state.forms.len())
+        };
+        let gate = self.gate.lock().unwrap().clone();
+        if let Some(gate) = gate {
+            gate.notified().await;
+        }
+        let body = |text: String| Full::new(Bytes::from(text));
+        match play {
+            Play::Token {
+                life_secs,
+                is_rotated,
+            } => {
+                let rotated = match is_rotated {
+                    true => format!(r#","refresh_token":"refresh-{number}""#),
+                    false => String::new(),
+                };
+                Ok(Response::new(body(format!(
+                    r#"{{"access_token":"token-{number}","expires_in":{life_secs}{rotated}}}"#
+                ))))
+            }
+            Play::Say(status, text, headers) => {
+                let mut response = Response::builder().status(status);
+                for (name, value) in headers {
+                    response = response.header(name, value);
+                }
+                Ok(response.body(body(text.to_owned())).unwrap())
+            }
+            Play::Hang(time) => {
+                tokio::time::sleep(time).await;
+                Err(std::io::Error::other("hung up"))
+            }
+            Play::Half => Ok(Response::builder()
+                .header("content-length", "500")
+                .body(body(r#"{"access_token":"tok"#.to_owned()))
+                .unwrap()),
+        }
+    }
+}

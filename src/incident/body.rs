@@ -1,0 +1,187 @@
+//! Bodies on their way into a record: unpacked, redacted, and what the record says about them.
+//!
+//! **Invariant:** bytes that could not be searched for secrets are not kept. Unpacking is bounded: a
+//! bomb costs [`MAX_UNPACKED`] bytes, whatever it claims to hold.
+
+use std::io::Read;
+
+use flate2::read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
+use serde::Serialize;
+
+use super::redact::{End, Redactor};
+use crate::exchange::KeptBody;
+
+/// Most bytes that a packed body is unpacked to.
+const MAX_UNPACKED: u64 = 1 << 20;
+/// Most bytes it is unpacked to, as a multiple of its own.
+const MAX_RATIO: u64 = 100;
+/// Encodings on top of each other that are unpacked.
+const MAX_LAYERS: usize = 3;
+
+/// What a record says about a body, and until it is sealed the body itself.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct BodyNote {
+    /// Bytes that passed.
+    pub(super) bytes: u64,
+    /// Of those, bytes that were kept by the path.
+    pub(super) captured: u64,
+    /// Whether more passed than was kept.
+    pub(super) truncated: bool,
+    /// Whether its end was seen.
+    pub(super) complete: bool,
+    /// Where the bytes are: segment, offset, length.
+    #[serde(rename = "ref")]
+    pub(super) reference: Option<String>,
+    /// Whether `ref` holds the unpacked form of a body with a `Content-Encoding`.
+    #[serde(skip_serializing_if = "is_false")]
+    pub(super) decoded: bool,
+    /// Where the packed form is, if nothing in it had to be redacted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) raw_ref: Option<String>,
+    /// Why there is no `ref` although bytes passed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) withheld: Option<String>,
+    /// What `ref` shall hold.
+    #[serde(skip)]
+    pub(super) text: Option<Vec<u8>>,
+    /// What `raw_ref` shall hold.
+    #[serde(skip)]
+    pub(super) raw: Option<Vec<u8>>,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde hands references over"
+)]
+fn is_false(value: &bool) -> bool {
+    !*value
+}
+
+/// Whether the bodies of this exchange can be sealed, and so kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Keep {
+    Sealed,
+    Nothing,
+}
+
+/// Redacts a body for keeping. `encoding` is its `Content-Encoding`.
+pub(super) fn note(
+    body: &KeptBody,
+    encoding: &[u8],
+    redactor: &Redactor<'_>,
+    keep: Keep,
+) -> BodyNote {
+    let bytes: Vec<u8> = body.chunks.concat();
+    let mut note = BodyNote {
+        bytes: body.bytes,
+        captured: bytes.len() as u64,
+        truncated: body.truncated,
+        complete: body.complete,
+        ..BodyNote::default()
+    };
+    if bytes.is_empty() {
+        return note;
+    }
+    if keep == Keep::Nothing {
+        note.withheld = Some("no member or application whose key could seal it".into());
+        return note;
+    }
+    let end = if body.truncated || !body.complete {
+        End::Cut
+    } else {
+        End::Whole
+    };
+    match unpack(&bytes, encoding) {
+        Unpacked::Plain => note.text = Some(redactor.text(&bytes, end).into_owned()),
+        Unpacked::Opaque(why) => note.withheld = Some(why),
+        Unpacked::Text { text, is_whole } => {
+            let end = if is_whole { End::Whole } else { End::Cut };
+            let clean = redactor.text(&text, end);
+            let is_clean =
+                is_whole && *clean == *text && *redactor.text(&bytes, End::Whole) == bytes;
+            note.text = Some(clean.into_owned());
+            note.decoded = true;
+            note.raw = is_clean.then_some(bytes);
+        }
+    }
+    note
+}
+
+/// What a body's bytes are.
+#[derive(Debug, PartialEq, Eq)]
+enum Unpacked {
+    /// Not packed.
+    Plain,
+    /// Unpacked, as far as it went; whole if every byte was used.
+    Text { text: Vec<u8>, is_whole: bool },
+    /// Packed in a way that cannot be looked into.
+    Opaque(String),
+}
+
+fn unpack(bytes: &[u8], encoding: &[u8]) -> Unpacked {
+    let named = String::from_utf8_lossy(encoding).to_ascii_lowercase();
+    let mut layers: Vec<&str> = named
+        .split(',')
+        .map(str::trim)
+        .filter(|layer| !layer.is_empty() && *layer != "identity")
+        .collect();
+    if layers.is_empty() && bytes.starts_with(&[0x1f, 0x8b]) {
+        layers.push("gzip");
+    }
+    if layers.is_empty() {
+        return Unpacked::Plain;
+    }
+    if layers.len() > MAX_LAYERS {
+        return Unpacked::Opaque("too many content encodings".into());
+    }
+    let mut text = bytes.to_vec();
+    let mut is_whole = true;
+    // The last one named was put on last (RFC 9110 §8.4).
+    for layer in layers.into_iter().rev() {
+        match unpack_layer(&text, layer) {
+            Some((unpacked, whole)) => {
+                text = unpacked;
+                is_whole &= whole;
+            }
+            None => return Unpacked::Opaque("its content encoding could not be undone".into()),
+        }
+    }
+    Unpacked::Text { text, is_whole }
+}
+
+/// Unpacks one layer, and says whether it ended well and used every byte.
+fn unpack_layer(bytes: &[u8], encoding: &str) -> Option<(Vec<u8>, bool)> {
+    match encoding {
+        "gzip" | "x-gzip" => read_bounded(MultiGzDecoder::new(bytes), bytes.len(), |_| true),
+        "deflate" => {
+            // Some send the bare stream in place of the zlib format (RFC 9110 §8.4.1.2).
+            let used = |total: u64| total == bytes.len() as u64;
+            let zlib = read_bounded(ZlibDecoder::new(bytes), bytes.len(), |z| used(z.total_in()));
+            zlib.or_else(|| {
+                read_bounded(DeflateDecoder::new(bytes), bytes.len(), |z| {
+                    used(z.total_in())
+                })
+            })
+        }
+        "br" => {
+            let brotli = brotli_decompressor::Decompressor::new(bytes, 4_096);
+            // It does not tell whether bytes follow its end, so the packed form is never kept.
+            read_bounded(brotli, bytes.len(), |_| false)
+        }
+        _ => None,
+    }
+}
+
+/// Reads as far as it goes and is allowed; none if not one byte came out of it.
+fn read_bounded<R: Read>(
+    mut packed: R,
+    length: usize,
+    used_all: impl FnOnce(&R) -> bool,
+) -> Option<(Vec<u8>, bool)> {
+    let limit = MAX_UNPACKED.min((length as u64).saturating_mul(MAX_RATIO));
+    let mut text = Vec::new();
+    let outcome = packed.by_ref().take(limit).read_to_end(&mut text);
+    let is_at_end = outcome.is_ok() && matches!(packed.read(&mut [0]), Ok(0));
+    let is_whole = is_at_end && used_all(&packed);
+    (!text.is_empty() || is_whole).then_some((text, is_whole))
+}

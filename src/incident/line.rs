@@ -1,0 +1,70 @@
+//! One value, one line of JSON.
+//!
+//! **Invariant:** a line holds no line break, no control character and no U+2028/2029 as such, so that
+//! neither a reader by lines nor a terminal can be fooled by what a caller sent.
+
+use std::io;
+
+use serde::Serialize;
+use serde_json::ser::{CompactFormatter, Formatter, Serializer};
+
+/// Longest line that a reader takes, in bytes; the writer shortens a record that would be longer.
+pub(super) const MAX_LINE: usize = 4 << 20;
+
+/// Appends `value` as one line, its line break included.
+pub(super) fn push(out: &mut Vec<u8>, value: &impl Serialize) -> serde_json::Result<()> {
+    let length = out.len();
+    let mut serializer = Serializer::with_formatter(&mut *out, OneLine);
+    if let Err(error) = value.serialize(&mut serializer) {
+        out.truncate(length);
+        return Err(error);
+    }
+    out.push(b'\n');
+    Ok(())
+}
+
+/// `serde_json` escapes what JSON demands; this also escapes what Unicode calls control or line break.
+struct OneLine;
+
+impl Formatter for OneLine {
+    fn write_string_fragment<W>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()>
+    where
+        W: ?Sized + io::Write,
+    {
+        let mut rest = fragment;
+        while let Some(place) = rest.find(is_unsafe) {
+            let (good, bad) = rest.split_at(place);
+            let mut characters = bad.chars();
+            CompactFormatter.write_string_fragment(writer, good)?;
+            if let Some(character) = characters.next() {
+                write!(writer, "\\u{:04x}", u32::from(character))?;
+            }
+            rest = characters.as_str();
+        }
+        CompactFormatter.write_string_fragment(writer, rest)
+    }
+}
+
+fn is_unsafe(character: char) -> bool {
+    character.is_control() || matches!(character, '\u{2028}' | '\u{2029}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hostile_text_stays_on_one_line_and_comes_back() {
+        let text = "a\nb\r\u{1b}[31m\u{85}\u{7f}\u{2028}\u{2029}\0\"\\ ü 😀";
+        let mut line = Vec::new();
+
+        push(&mut line, &text).unwrap();
+
+        let written = std::str::from_utf8(&line).unwrap();
+        assert!(
+            !written.trim_end_matches('\n').contains(is_unsafe),
+            "{written}"
+        );
+        assert_eq!(serde_json::from_slice::<String>(&line).unwrap(), text);
+    }
+}

@@ -1,0 +1,239 @@
+//! Lines of a file, from either end, whatever stands in it.
+//!
+//! **Invariant:** never holds more than [`MAX_LINE`] and one block; a longer line is skipped and told.
+
+use std::{
+    fs::File,
+    io::{self, Read},
+    os::unix::fs::FileExt,
+};
+
+use super::super::line::MAX_LINE;
+
+const BLOCK: usize = 64 << 10;
+
+/// A line, without its end, or that it was too long.
+pub(super) type Line = Result<Vec<u8>, TooLong>;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct TooLong;
+
+/// From the first line to the last; at the end it can be asked again after the file has grown.
+#[derive(Debug)]
+pub(super) struct Forward<R> {
+    source: R,
+    /// Bytes taken from the source.
+    offset: u64,
+    /// Read, and not yet given out.
+    held: Vec<u8>,
+    /// Up to here `held` has no line end.
+    searched: usize,
+    is_too_long: bool,
+}
+
+impl<R: Read> Forward<R> {
+    /// Reads on from `offset`, where `source` stands.
+    pub(super) fn new(source: R, offset: u64) -> Self {
+        Self {
+            source,
+            offset,
+            held: Vec::new(),
+            searched: 0,
+            is_too_long: false,
+        }
+    }
+
+    /// The next whole line; none while there is none.
+    pub(super) fn next_line(&mut self) -> io::Result<Option<Line>> {
+        loop {
+            let unsearched = self.held.get(self.searched..).unwrap_or_default();
+            if let Some(end) = memchr::memchr(b'\n', unsearched) {
+                return Ok(Some(self.split(self.searched + end)));
+            }
+            self.searched = self.held.len();
+            if self.held.len() > MAX_LINE {
+                self.is_too_long = true;
+                self.held.clear();
+                self.searched = 0;
+            }
+            let mut block = Vec::with_capacity(BLOCK);
+            let read = self
+                .source
+                .by_ref()
+                .take(BLOCK as u64)
+                .read_to_end(&mut block)?;
+            if read == 0 {
+                return Ok(None);
+            }
+            self.offset += read as u64;
+            self.held.extend_from_slice(&block);
+        }
+    }
+
+    fn split(&mut self, end: usize) -> Line {
+        let rest = self.held.split_off(end + 1);
+        let mut line = std::mem::replace(&mut self.held, rest);
+        line.pop();
+        self.searched = 0;
+        let is_too_long = std::mem::take(&mut self.is_too_long) || line.len() > MAX_LINE;
+        if is_too_long { Err(TooLong) } else { Ok(line) }
+    }
+
+    /// What stands behind the last line end.
+    pub(super) fn rest(&mut self) -> Option<Line> {
+        let rest = std::mem::take(&mut self.held);
+        self.searched = 0;
+        if std::mem::take(&mut self.is_too_long) {
+            return Some(Err(TooLong));
+        }
+        (!rest.is_empty()).then_some(Ok(rest))
+    }
+
+    /// Where the line begins that is not yet complete.
+    pub(super) fn line_start(&self) -> u64 {
+        self.offset.saturating_sub(self.held.len() as u64)
+    }
+
+    /// Where the source stands.
+    pub(super) fn offset(&self) -> u64 {
+        self.offset
+    }
+}
+
+/// From the last line to the first.
+#[derive(Debug)]
+pub(super) struct Backward {
+    file: File,
+    /// Where `held` begins in the file.
+    offset: u64,
+    held: Vec<u8>,
+    is_too_long: bool,
+    is_done: bool,
+}
+
+impl Backward {
+    pub(super) fn new(file: File) -> io::Result<Self> {
+        let offset = file.metadata()?.len();
+        Ok(Self {
+            file,
+            offset,
+            held: Vec::new(),
+            is_too_long: false,
+            is_done: false,
+        })
+    }
+
+    /// The line before the last one given; none at the beginning of the file.
+    pub(super) fn next_line(&mut self) -> io::Result<Option<Line>> {
+        while !self.is_done {
+            if let Some(end) = memchr::memrchr(b'\n', &self.held) {
+                let line = self.held.split_off(end + 1);
+                self.held.pop();
+                return Ok(Some(self.given(line)));
+            }
+            if self.held.len() > MAX_LINE {
+                self.is_too_long = true;
+                self.held.clear();
+            }
+            if self.offset == 0 {
+                self.is_done = true;
+                let line = std::mem::take(&mut self.held);
+                return Ok(Some(self.given(line)));
+            }
+            self.read_block()?;
+        }
+        Ok(None)
+    }
+
+    fn read_block(&mut self) -> io::Result<()> {
+        let length = usize::try_from(self.offset).unwrap_or(BLOCK).min(BLOCK);
+        let mut block = vec![0; length];
+        let start = self.offset - length as u64;
+        self.file.read_exact_at(&mut block, start)?;
+        self.offset = start;
+        block.append(&mut self.held);
+        self.held = block;
+        Ok(())
+    }
+
+    fn given(&mut self, line: Vec<u8>) -> Line {
+        let is_too_long = std::mem::take(&mut self.is_too_long) || line.len() > MAX_LINE;
+        if is_too_long { Err(TooLong) } else { Ok(line) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Seek, Write};
+
+    use super::*;
+
+    fn file_of(bytes: &[u8]) -> File {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(bytes).unwrap();
+        file.rewind().unwrap();
+        file
+    }
+
+    fn forward(bytes: &[u8]) -> Vec<Line> {
+        let mut lines = Forward::new(bytes, 0);
+        let mut all = Vec::new();
+        while let Some(line) = lines.next_line().unwrap() {
+            all.push(line);
+        }
+        all.extend(lines.rest());
+        all.retain(|line| *line != Ok(Vec::new()));
+        all
+    }
+
+    fn backward(bytes: &[u8]) -> Vec<Line> {
+        let mut lines = Backward::new(file_of(bytes)).unwrap();
+        let mut all = Vec::new();
+        while let Some(line) = lines.next_line().unwrap() {
+            all.push(line);
+        }
+        all.retain(|line| *line != Ok(Vec::new()));
+        all.reverse();
+        all
+    }
+
+    #[test]
+    fn both_directions_give_the_same_lines() {
+        let long = vec![b'x'; BLOCK + 7];
+        let too_long = vec![b'y'; MAX_LINE + 3 * BLOCK];
+        let cases: [Vec<&[u8]>; 6] = [
+            vec![],
+            vec![b"a"],
+            vec![b"a", b"b\xff", b"c"],
+            vec![b"a", &long, b"c"],
+            vec![b"a", &too_long, b"c"],
+            vec![&too_long],
+        ];
+        for lines in &cases {
+            let expected: Vec<Line> = lines
+                .iter()
+                .map(|line| {
+                    if line.len() > MAX_LINE {
+                        Err(TooLong)
+                    } else {
+                        Ok(line.to_vec())
+                    }
+                })
+                .collect();
+            let torn = lines.join(&b'\n');
+            let whole = [torn.as_slice(), b"\n"].concat();
+            for bytes in [torn, whole] {
+                assert!(
+                    forward(&bytes) == expected,
+                    "forward, {} lines",
+                    lines.len()
+                );
+                assert!(
+                    backward(&bytes) == expected,
+                    "backward, {} lines",
+                    lines.len()
+                );
+            }
+        }
+    }
+}

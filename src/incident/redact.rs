@@ -1,0 +1,296 @@
+//! THE DOOR: what may never leave in a record, a body or an export, and what stands in its place.
+//!
+//! Secrets are found by name (`Authorization`, `client_secret`, …), by value (the exchange's own
+//! secrets in every encoding, and every live secret), and by shape (`AQ…`, `lgk_…`). In their place
+//! stands a keyed fingerprint, so that two records can still be compared.
+//!
+//! **Invariant:** no bytes make it panic; what came out goes through again unchanged; what is not
+//! part of a secret stays byte for byte.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+
+use crate::keyring::{Fingerprint, KeyRing, LiveSecrets};
+
+mod name;
+mod needle;
+mod shape;
+#[cfg(test)]
+mod tests;
+mod view;
+
+use needle::Needle;
+use view::View;
+
+/// What redaction knows beyond one exchange. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Redaction {
+    ring: KeyRing,
+    live: LiveSecrets,
+}
+
+impl Redaction {
+    /// The door for records whose fingerprints are made with `ring`.
+    pub fn new(ring: KeyRing, live: LiveSecrets) -> Self {
+        Self { ring, live }
+    }
+
+    /// The door for one exchange with these secrets of its own.
+    pub fn of(&self, secrets: &[Bytes]) -> Redactor<'_> {
+        Redactor {
+            redaction: self,
+            own: needle::needles(secrets, &self.ring),
+        }
+    }
+}
+
+/// The door for one exchange.
+#[derive(Debug)]
+pub struct Redactor<'a> {
+    redaction: &'a Redaction,
+    own: Vec<Needle>,
+}
+
+/// Replacing can bring a new name to light (`…=`); it comes to rest after one or two rounds.
+const MAX_ROUNDS: usize = 8;
+
+/// Whether a text goes on beyond what we have of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// This is all of it.
+    Whole,
+    /// It was cut off at its end, maybe in the middle of a secret.
+    Cut,
+}
+
+/// A stretch of raw text that must go.
+struct Span {
+    start: usize,
+    end: usize,
+    rank: Rank,
+    fingerprint: Fingerprint,
+}
+
+/// Which fingerprint stands where several spans meet: the one that says most.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Rank {
+    Shape,
+    Name,
+    Live,
+    Own,
+}
+
+impl Redactor<'_> {
+    /// `text` with every secret replaced.
+    pub fn text<'t>(&self, text: &'t [u8], end: End) -> Cow<'t, [u8]> {
+        let mut text = Cow::Borrowed(text);
+        for _ in 0..MAX_ROUNDS {
+            let spans = self.spans(&text, end);
+            if spans.is_empty() {
+                break;
+            }
+            text = Cow::Owned(replace(&text, spans));
+        }
+        text
+    }
+
+    /// The value of the header `name` with every secret replaced.
+    pub fn header<'t>(&self, name: &[u8], value: &'t [u8]) -> Cow<'t, [u8]> {
+        match Treatment::of(name) {
+            Treatment::Credentials => self.credentials(value),
+            Treatment::Cookies => Cow::Owned(self.pairs(value, usize::MAX)),
+            Treatment::SetCookie => Cow::Owned(self.pairs(value, 1)),
+            Treatment::Whole => Cow::Owned(self.mark(value)),
+            Treatment::Text => self.text(value, End::Whole),
+        }
+    }
+
+    /// `Bearer …`: the scheme stays, and of a key that names a member the name.
+    fn credentials<'t>(&self, value: &'t [u8]) -> Cow<'t, [u8]> {
+        let space = value.iter().position(|byte| *byte == b' ');
+        let (scheme, rest) = value.split_at(space.map_or(0, |space| space + 1));
+        let is_known = ["basic", "bearer", "digest", "negotiate", "token"]
+            .iter()
+            .any(|known| scheme.trim_ascii().eq_ignore_ascii_case(known.as_bytes()));
+        let (scheme, rest) = if is_known {
+            (scheme, rest)
+        } else {
+            (&b""[..], value)
+        };
+        let named = rest.iter().position(|byte| *byte == b'~');
+        let is_key = rest.starts_with(b"lgk_")
+            || is_marked(rest.get(..named.unwrap_or(0)).unwrap_or_default());
+        let cut = named.filter(|_| is_key).unwrap_or(rest.len());
+        let (secret, member) = rest.split_at(cut);
+        let mut out = scheme.to_vec();
+        out.extend(self.mark(secret));
+        out.extend_from_slice(&self.text(member, End::Whole));
+        Cow::Owned(out)
+    }
+
+    /// `a=b; c=d`: the names stay, and all that comes after the first `secret_pairs`.
+    fn pairs(&self, value: &[u8], secret_pairs: usize) -> Vec<u8> {
+        let mut out = Vec::with_capacity(value.len());
+        for (n, pair) in value.split(|byte| *byte == b';').enumerate() {
+            if n > 0 {
+                out.push(b';');
+            }
+            if n >= secret_pairs {
+                out.extend_from_slice(&self.text(pair, End::Whole));
+                continue;
+            }
+            let name = pair
+                .iter()
+                .position(|byte| *byte == b'=')
+                .map_or(0, |at| at + 1);
+            let (name, secret) = pair.split_at(name);
+            out.extend_from_slice(&self.text(name, End::Whole));
+            out.extend(self.mark(secret));
+        }
+        out
+    }
+
+    /// The mark that stands for `secret`.
+    fn mark(&self, secret: &[u8]) -> Vec<u8> {
+        if secret.trim_ascii().is_empty() || is_marked(secret) {
+            return secret.into();
+        }
+        marker(&self.redaction.ring.fingerprint(secret))
+    }
+
+    fn spans(&self, text: &[u8], end: End) -> Vec<Span> {
+        let marks = marks(text);
+        let mut spans = Vec::new();
+        for view in view::views(text) {
+            self.scan(&view, end, &mut spans);
+        }
+        spans.retain(|span| {
+            let stands_in_mark = |mark: &(usize, usize)| mark.0 <= span.start && span.end <= mark.1;
+            span.start < span.end && !marks.iter().any(stands_in_mark)
+        });
+        spans
+    }
+
+    fn scan(&self, view: &View, end: End, spans: &mut Vec<Span>) {
+        let text = view.bytes.as_slice();
+        let mut note = |start, end, rank, fingerprint: Fingerprint| {
+            let (start, end) = view.raw_range(start, end);
+            spans.push(Span {
+                start,
+                end,
+                rank,
+                fingerprint,
+            });
+        };
+        for needle in &self.own {
+            for hit in needle.hits(text) {
+                note(hit.start, hit.end, Rank::Own, hit.fingerprint.clone());
+            }
+            if let Some(hit) = (end == End::Cut).then(|| needle.cut_hit(text)).flatten() {
+                note(hit.start, hit.end, Rank::Own, hit.fingerprint.clone());
+            }
+        }
+        shape::scan_live(text, &self.redaction.live, |start, end, fingerprint| {
+            note(start, end, Rank::Live, fingerprint);
+        });
+        let of = |start, end| {
+            let value = text.get(start..end).unwrap_or_default();
+            self.redaction.ring.fingerprint(value)
+        };
+        name::scan(text, |start, end| {
+            note(start, end, Rank::Name, of(start, end))
+        });
+        shape::scan(text, end == End::Cut, |start, end| {
+            note(start, end, Rank::Shape, of(start, end));
+        });
+    }
+}
+
+/// How a header's value is redacted.
+enum Treatment {
+    Credentials,
+    Cookies,
+    SetCookie,
+    Whole,
+    Text,
+}
+
+impl Treatment {
+    fn of(name: &[u8]) -> Self {
+        let name: Vec<u8> = name
+            .iter()
+            .map(|byte| {
+                if *byte == b'_' {
+                    b'-'
+                } else {
+                    byte.to_ascii_lowercase()
+                }
+            })
+            .collect();
+        match name.as_slice() {
+            b"authorization" | b"proxy-authorization" => Self::Credentials,
+            b"cookie" => Self::Cookies,
+            b"set-cookie" => Self::SetCookie,
+            // LinkedIn's route key is the value of its `lidc` cookie.
+            b"x-li-route-key" | b"csrf-token" | b"x-csrf-token" => Self::Whole,
+            other if is_secret_header(other) => Self::Whole,
+            _ => Self::Text,
+        }
+    }
+}
+
+/// `Access-Token`, `X-Api-Key`, …: the names that are secret in bodies are in headers too.
+fn is_secret_header(name: &[u8]) -> bool {
+    let plain = name.strip_prefix(b"x-").unwrap_or(name);
+    name::secret_name(plain).is_some_and(|secret| secret != "code")
+}
+
+const MARK_START: &[u8] = b"[redacted:";
+/// Digits of a fingerprint.
+const MARK_DIGITS: usize = 16;
+
+fn marker(fingerprint: &Fingerprint) -> Vec<u8> {
+    format!("[redacted:{fingerprint}]").into_bytes()
+}
+
+/// Whether `text` is one mark and nothing else.
+fn is_marked(text: &[u8]) -> bool {
+    let digits = text
+        .strip_prefix(MARK_START)
+        .and_then(|rest| rest.strip_suffix(b"]"));
+    digits.is_some_and(|digits| {
+        digits.len() == MARK_DIGITS && digits.iter().all(u8::is_ascii_hexdigit)
+    })
+}
+
+/// Where marks stand already.
+fn marks(text: &[u8]) -> Vec<(usize, usize)> {
+    let length = MARK_START.len() + MARK_DIGITS + 1;
+    memchr::memmem::find_iter(text, MARK_START)
+        .map(|start| (start, start + length))
+        .filter(|(start, end)| text.get(*start..*end).is_some_and(is_marked))
+        .collect()
+}
+
+/// Replaces all spans; those that overlap become one.
+fn replace(text: &[u8], mut spans: Vec<Span>) -> Vec<u8> {
+    spans.sort_by_key(|span| (span.start, span.end));
+    let mut out = Vec::with_capacity(text.len());
+    let mut done = 0;
+    let mut spans = spans.into_iter().peekable();
+    while let Some(mut whole) = spans.next() {
+        while let Some(next) = spans.next_if(|next| next.start < whole.end) {
+            whole.end = whole.end.max(next.end);
+            if next.rank >= whole.rank {
+                whole.rank = next.rank;
+                whole.fingerprint = next.fingerprint;
+            }
+        }
+        out.extend_from_slice(text.get(done..whole.start).unwrap_or_default());
+        out.extend(marker(&whole.fingerprint));
+        done = whole.end;
+    }
+    out.extend_from_slice(text.get(done..).unwrap_or_default());
+    out
+}

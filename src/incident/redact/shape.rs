@@ -1,0 +1,138 @@
+//! Values that are secret because of how they look, or because they are alive somewhere.
+
+use memchr::memmem;
+
+use crate::keyring::{Fingerprint, LiveSecrets};
+
+/// LinkedIn's tokens and codes: `AQ`, then at least this many characters of the base64url alphabet.
+const SHORTEST_TOKEN: usize = 40;
+
+/// Our keys: `lgk_`, then at least this many.
+const SHORTEST_KEY: usize = 6;
+
+/// What a cut-off end must show of either shape to count.
+const SHORTEST_CUT: usize = 10;
+
+/// A run shorter than this is not looked up among live secrets.
+const SHORTEST_RUN: usize = 20;
+
+/// How many separators inside a run a live secret may have, before only whole runs are tried.
+const SEPARATORS: usize = 8;
+
+/// Calls `found` with the range of everything in `text` that is shaped like a secret.
+///
+/// `is_cut` says that the text was cut off at its end: the beginning of a shape counts there.
+pub(super) fn scan(text: &[u8], is_cut: bool, mut found: impl FnMut(usize, usize)) {
+    for (lead, shortest) in [("AQ", SHORTEST_TOKEN), ("lgk_", SHORTEST_KEY)] {
+        let mut free_from = 0;
+        for start in memmem::find_iter(text, lead) {
+            let body = start + lead.len();
+            let end = run_end(text, body, is_word);
+            let needed = match is_cut && end == text.len() {
+                true => SHORTEST_CUT.min(shortest),
+                false => shortest,
+            };
+            if start >= free_from && end - body >= needed {
+                found(start, end);
+                free_from = end;
+            }
+        }
+    }
+    jwt(text, &mut found);
+    scheme(text, &mut found);
+}
+
+/// A signed token of JOSE (RFC 7515 §3.1), as LinkedIn's `id_token` is.
+fn jwt(text: &[u8], found: &mut impl FnMut(usize, usize)) {
+    for start in memmem::find_iter(text, "eyJ") {
+        let end = run_end(text, start, |byte| is_word(byte) || byte == b'.');
+        let run = text.get(start..end).unwrap_or_default();
+        let parts = run.split(|byte| *byte == b'.');
+        if parts.filter(|part| part.len() >= 10).count() >= 3 {
+            found(start, end);
+        }
+    }
+}
+
+/// `Bearer …` and `Basic …` inside a text, such as an error page that repeats the request.
+fn scheme(text: &[u8], found: &mut impl FnMut(usize, usize)) {
+    for start in memchr::memchr2_iter(b'B', b'b', text) {
+        let rest = text.get(start..).unwrap_or_default();
+        let scheme = ["bearer", "basic"].into_iter().find(|scheme| {
+            rest.get(..scheme.len())
+                .is_some_and(|word| word.eq_ignore_ascii_case(scheme.as_bytes()))
+        });
+        let Some(scheme) = scheme else { continue };
+        let gap = start + scheme.len();
+        let value = run_end(text, gap, |byte| matches!(byte, b' ' | b'\t' | b':' | b'+'));
+        let end = run_end(text, value, is_token);
+        let digits = text.get(value..end).unwrap_or_default();
+        if value > gap && end - value >= SHORTEST_RUN && digits.iter().any(u8::is_ascii_digit) {
+            found(value, end);
+        }
+    }
+}
+
+/// Calls `found` with the range and fingerprint of every live secret in `text`.
+pub(super) fn scan_live(
+    text: &[u8],
+    live: &LiveSecrets,
+    mut found: impl FnMut(usize, usize, Fingerprint),
+) {
+    let mut start = 0;
+    while start < text.len() {
+        let end = run_end(text, start, is_token);
+        if end - start >= SHORTEST_RUN {
+            for (from, to) in candidates(text, start, end) {
+                if let Some(fingerprint) = text.get(from..to).and_then(|run| live.find(run)) {
+                    found(from, to, fingerprint);
+                }
+            }
+        }
+        start = run_end(text, end, |byte| !is_token(byte)).max(start + 1);
+    }
+}
+
+/// Where a secret could begin and end in a run: at separators, since a run may be a whole URL.
+fn candidates(text: &[u8], start: usize, end: usize) -> impl Iterator<Item = (usize, usize)> {
+    let kind = |place: usize| text.get(place).copied().map(is_word);
+    let is_edge = move |place: &usize| {
+        *place == start
+            || *place == end
+            || kind(place - 1) != kind(*place)
+            || kind(*place) == Some(false)
+    };
+    let edges: Vec<usize> = (start..=end).filter(is_edge).collect();
+    let inner: Vec<(usize, usize)> = edges
+        .iter()
+        .enumerate()
+        .flat_map(|(n, from)| {
+            let reached = edges.iter().skip(n + 1).take(2 * SEPARATORS);
+            reached.map(move |to| (*from, *to))
+        })
+        .filter(|(from, to)| to - from >= SHORTEST_RUN)
+        .collect();
+    let to_the_end = edges
+        .into_iter()
+        .take(2 * SEPARATORS)
+        .map(move |from| (from, end));
+    inner
+        .into_iter()
+        .chain(to_the_end.filter(|(from, to)| to - from >= SHORTEST_RUN))
+}
+
+/// The end of the run from `start` on whose bytes all are `wanted`.
+fn run_end(text: &[u8], start: usize, wanted: impl Fn(u8) -> bool) -> usize {
+    let rest = text.get(start..).unwrap_or_default();
+    start + rest.iter().take_while(|byte| wanted(**byte)).count()
+}
+
+/// The base64url alphabet.
+fn is_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')
+}
+
+/// What any token may be made of: base64url, base64, `b64token` (RFC 6750 §2.1), percent-encoding.
+fn is_token(byte: u8) -> bool {
+    is_word(byte) || matches!(byte, b'.' | b'~' | b'+' | b'/' | b'=' | b'%')
+}

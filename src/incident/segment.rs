@@ -1,0 +1,388 @@
+//! Files that only grow, named by the UTC day or hour of writing.
+//!
+//! `incidents-2026-11-23.ndjson` holds a day of lines, `bodies/2026-11-23T14.seg` an hour of bodies. One
+//! that grows too large is followed by `….1.ndjson`, so that old bytes can be dropped while a bad day
+//! is still going on.
+//!
+//! **Invariant:** after a failed append the file ends where it ended before, or the next opening
+//! finds the torn end and says so. A file that was moved or removed under us is noticed after
+//! the write, and the bytes are written again.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Write},
+    os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+};
+
+use time::OffsetDateTime;
+
+/// What a segment holds, and so how long one lasts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Holds {
+    /// A day of lines.
+    Lines,
+    /// An hour of bodies.
+    Bodies,
+}
+
+impl Holds {
+    fn prefix(self) -> &'static str {
+        match self {
+            Self::Lines => "incidents-",
+            Self::Bodies => "",
+        }
+    }
+
+    fn suffix(self) -> &'static str {
+        match self {
+            Self::Lines => ".ndjson",
+            Self::Bodies => ".seg",
+        }
+    }
+
+    /// Seconds that one segment covers.
+    pub(super) fn span_secs(self) -> i64 {
+        match self {
+            Self::Lines => 86_400,
+            Self::Bodies => 3_600,
+        }
+    }
+}
+
+/// Which segment: they sort by age.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Stamp {
+    /// Start of the day or hour, in Unix seconds.
+    pub(super) start_secs: i64,
+    /// 0 for the first of that time, 1 for the one after it was full, …
+    pub(super) part: u32,
+}
+
+impl Stamp {
+    /// The first segment of the time that holds `now_secs`.
+    pub(super) fn at(holds: Holds, now_secs: i64) -> Self {
+        let start_secs = now_secs - now_secs.rem_euclid(holds.span_secs());
+        Self {
+            start_secs,
+            part: 0,
+        }
+    }
+
+    /// The name without folder, prefix and suffix: `2026-11-23`, `2026-11-23T14.1`.
+    pub(super) fn stem(self, holds: Holds) -> String {
+        let start = OffsetDateTime::from_unix_timestamp(self.start_secs)
+            .unwrap_or(OffsetDateTime::UNIX_EPOCH);
+        let date = start.date();
+        let hour = match holds {
+            Holds::Lines => String::new(),
+            Holds::Bodies => format!("T{:02}", start.hour()),
+        };
+        let part = match self.part {
+            0 => String::new(),
+            part => format!(".{part}"),
+        };
+        format!("{date}{hour}{part}")
+    }
+
+    /// Reads what [`Stamp::stem`] wrote.
+    pub(super) fn parse(holds: Holds, stem: &str) -> Option<Self> {
+        let (time, part) = match stem.split_once('.') {
+            Some((time, part)) => (time, part.parse().ok().filter(|part| *part > 0)?),
+            None => (stem, 0),
+        };
+        let (date, hour) = match (holds, time.split_once('T')) {
+            (Holds::Lines, None) => (time, 0),
+            (Holds::Bodies, Some((date, hour))) => (date, hour.parse().ok()?),
+            (Holds::Lines, Some(_)) | (Holds::Bodies, None) => return None,
+        };
+        let format = time::macros::format_description!("[year]-[month]-[day]");
+        let date = time::Date::parse(date, format).ok()?;
+        let start_secs = date
+            .with_hms(hour, 0, 0)
+            .ok()?
+            .assume_utc()
+            .unix_timestamp();
+        let stamp = Self { start_secs, part };
+        (stamp.stem(holds) == stem).then_some(stamp)
+    }
+
+    pub(super) fn file_name(self, holds: Holds) -> String {
+        format!("{}{}{}", holds.prefix(), self.stem(holds), holds.suffix())
+    }
+}
+
+/// Every segment in `folder`, oldest first. A folder that is not there holds none.
+pub(super) fn list(folder: &Path, holds: Holds) -> io::Result<Vec<Stamp>> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let mut stamps = Vec::new();
+    for entry in entries {
+        let name = entry?.file_name();
+        let stem = name.to_str().and_then(|name| {
+            name.strip_prefix(holds.prefix())?
+                .strip_suffix(holds.suffix())
+        });
+        stamps.extend(stem.and_then(|stem| Stamp::parse(holds, stem)));
+    }
+    stamps.sort_unstable();
+    Ok(stamps)
+}
+
+/// Something that happened to the file and belongs into the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mishap {
+    /// The last line had no end: it was closed off.
+    TornLine,
+    /// The file was moved or removed while in use.
+    Moved,
+}
+
+/// Appends to the segment of the hour.
+#[derive(Debug)]
+pub(super) struct Appender {
+    folder: PathBuf,
+    holds: Holds,
+    /// Beyond this size the next part begins.
+    part_bytes: u64,
+    open: Option<Open>,
+    mishaps: Vec<Mishap>,
+}
+
+#[derive(Debug)]
+struct Open {
+    stamp: Stamp,
+    path: PathBuf,
+    file: File,
+    length: u64,
+    identity: (u64, u64),
+}
+
+impl Appender {
+    pub(super) fn new(folder: PathBuf, holds: Holds, part_bytes: u64) -> Self {
+        Self {
+            folder,
+            holds,
+            part_bytes,
+            open: None,
+            mishaps: Vec::new(),
+        }
+    }
+
+    /// Opens the segment that `now_secs` belongs to; returns its stem and length.
+    pub(super) fn ready(&mut self, now_secs: i64) -> io::Result<(String, u64)> {
+        let first = Stamp::at(self.holds, now_secs);
+        let fits = |open: &Open| {
+            open.stamp.start_secs == first.start_secs && open.length < self.part_bytes
+        };
+        if !self.open.as_ref().is_some_and(fits) {
+            self.open = None;
+            self.open_last_of(first)?;
+        }
+        let open = self.open.as_ref().ok_or(io::ErrorKind::NotFound)?;
+        Ok((open.stamp.stem(self.holds), open.length))
+    }
+
+    /// Opens the last part of `first`'s time, or the one after it if that is full.
+    fn open_last_of(&mut self, first: Stamp) -> io::Result<()> {
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&self.folder)?;
+        let mut stamp = list(&self.folder, self.holds)?
+            .into_iter()
+            .rfind(|stamp| stamp.start_secs == first.start_secs)
+            .unwrap_or(first);
+        let path = self.folder.join(stamp.file_name(self.holds));
+        if fs::metadata(path).is_ok_and(|found| found.len() >= self.part_bytes) {
+            stamp.part = stamp.part.saturating_add(1);
+        }
+        let mut open = Open::at(self.folder.join(stamp.file_name(self.holds)), stamp)?;
+        if self.holds == Holds::Lines && open.close_torn_line()? {
+            self.mishaps.push(Mishap::TornLine);
+        }
+        self.open = Some(open);
+        Ok(())
+    }
+
+    /// Appends `bytes`, all or nothing as far as a reader is concerned.
+    pub(super) fn append(&mut self, bytes: &[u8], now_secs: i64) -> io::Result<()> {
+        self.ready(now_secs)?;
+        let open = self.open.as_mut().ok_or(io::ErrorKind::NotFound)?;
+        let written = open.append(bytes);
+        let is_in_place = written.is_ok() && open.is_in_place();
+        if is_in_place {
+            return Ok(());
+        }
+        // A file that failed or went elsewhere is opened anew before the next try.
+        self.open = None;
+        if written.is_ok() {
+            self.mishaps.push(Mishap::Moved);
+        }
+        written
+    }
+
+    /// Whether the file written last is still where readers look for it.
+    pub(super) fn is_open(&self) -> bool {
+        self.open.is_some()
+    }
+
+    pub(super) fn take_mishaps(&mut self) -> Vec<Mishap> {
+        std::mem::take(&mut self.mishaps)
+    }
+
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    pub(super) fn holds(&self) -> Holds {
+        self.holds
+    }
+}
+
+impl Open {
+    fn at(path: PathBuf, stamp: Stamp) -> io::Result<Self> {
+        let file = OpenOptions::new()
+            .read(true)
+            .append(true)
+            .create(true)
+            .mode(0o600)
+            .open(&path)?;
+        let found = file.metadata()?;
+        Ok(Self {
+            stamp,
+            path,
+            length: found.len(),
+            identity: (found.dev(), found.ino()),
+            file,
+        })
+    }
+
+    /// A process that was killed in the middle of a write leaves a line without end.
+    fn close_torn_line(&mut self) -> io::Result<bool> {
+        let Some(last) = self.length.checked_sub(1) else {
+            return Ok(false);
+        };
+        let mut end = [0];
+        self.file.read_exact_at(&mut end, last)?;
+        if end == *b"\n" {
+            return Ok(false);
+        }
+        self.append(b"\n")?;
+        Ok(true)
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match self.file.write_all(bytes) {
+            Ok(()) => {
+                self.length += bytes.len() as u64;
+                Ok(())
+            }
+            Err(error) => {
+                // If the part that was written cannot be taken back, the next opening closes it off.
+                if let Err(also) = self.file.set_len(self.length) {
+                    tracing::debug!(%also, "a half-written line stays until the next opening");
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn is_in_place(&self) -> bool {
+        fs::metadata(&self.path).is_ok_and(|found| (found.dev(), found.ino()) == self.identity)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOON: i64 = 1_790_000_000 - 1_790_000_000 % 86_400 + 43_200;
+
+    #[test]
+    fn a_stem_is_read_back_and_nothing_else_is() {
+        for (holds, stem, good) in [
+            (Holds::Lines, "2026-11-23", true),
+            (Holds::Lines, "2026-11-23.2", true),
+            (Holds::Lines, "2026-11-23.0", false),
+            (Holds::Lines, "2026-11-23T14", false),
+            (Holds::Lines, "2026-13-23", false),
+            (Holds::Lines, "2026-11-23.+1", false),
+            (Holds::Bodies, "2026-11-23T14", true),
+            (Holds::Bodies, "2026-11-23T24", false),
+            (Holds::Bodies, "2026-11-23T7", false),
+            (Holds::Bodies, "../2026-11-23T14", false),
+        ] {
+            let read = Stamp::parse(holds, stem);
+            assert_eq!(read.is_some(), good, "{stem}");
+        }
+    }
+
+    #[test]
+    fn a_full_part_is_followed_by_the_next() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut lines = Appender::new(folder.path().join("deep/er"), Holds::Lines, 8);
+
+        for line in ["{\"a\":1}\n", "{\"b\":2}\n", "{\"c\":3}\n"] {
+            lines.append(line.as_bytes(), NOON).unwrap();
+        }
+
+        let parts: Vec<u32> = list(lines.folder(), Holds::Lines)
+            .unwrap()
+            .iter()
+            .map(|stamp| stamp.part)
+            .collect();
+        assert_eq!(parts, [0, 1, 2]);
+    }
+
+    #[test]
+    fn files_and_folders_are_for_their_owner_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut lines = Appender::new(folder.path().join("incidents"), Holds::Lines, 1_000);
+
+        lines.append(b"{}\n", NOON).unwrap();
+
+        let path = lines
+            .folder()
+            .join(Stamp::at(Holds::Lines, NOON).file_name(Holds::Lines));
+        assert_eq!(fs::metadata(lines.folder()).unwrap().mode() & 0o777, 0o700);
+        assert_eq!(fs::metadata(path).unwrap().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_line_torn_by_a_crash_is_closed_off_and_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder
+            .path()
+            .join(Stamp::at(Holds::Lines, NOON).file_name(Holds::Lines));
+        fs::write(&path, "{\"a\":1}\n{\"b\":").unwrap();
+        let mut lines = Appender::new(folder.path().into(), Holds::Lines, 1_000);
+
+        lines.append(b"{\"c\":3}\n", NOON).unwrap();
+
+        assert_eq!(lines.take_mishaps(), [Mishap::TornLine]);
+        assert_eq!(
+            fs::read_to_string(path).unwrap(),
+            "{\"a\":1}\n{\"b\":\n{\"c\":3}\n"
+        );
+    }
+
+    #[test]
+    fn a_file_moved_away_is_noticed_at_the_write() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder
+            .path()
+            .join(Stamp::at(Holds::Lines, NOON).file_name(Holds::Lines));
+        let mut lines = Appender::new(folder.path().into(), Holds::Lines, 1_000);
+        lines.append(b"{\"a\":1}\n", NOON).unwrap();
+        fs::rename(&path, folder.path().join("elsewhere")).unwrap();
+
+        lines.append(b"{\"b\":2}\n", NOON).unwrap();
+
+        assert!(!lines.is_open());
+        assert_eq!(lines.take_mishaps(), [Mishap::Moved]);
+    }
+}

@@ -1,0 +1,126 @@
+//! Heads as lists of names and values: order, case and duplicates as they stood on the wire.
+//!
+//! **Invariant:** never loses a line: what is no `name: value` stands as a name without a value.
+
+use http::HeaderMap;
+
+use crate::exchange::Head;
+
+/// One header line, before redaction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Line {
+    pub(super) name: Vec<u8>,
+    pub(super) value: Vec<u8>,
+}
+
+/// The header lines of a head, the first line excluded.
+pub(super) fn lines(head: &Head) -> Vec<Line> {
+    match head {
+        Head::Wire(bytes) => wire_lines(bytes),
+        Head::Decoded(headers) => decoded_lines(headers),
+    }
+}
+
+/// The header lines of a decoded map, in its order.
+pub(super) fn decoded_lines(headers: &HeaderMap) -> Vec<Line> {
+    let line = |(name, value): (&http::HeaderName, &http::HeaderValue)| Line {
+        name: name.as_str().into(),
+        value: value.as_bytes().into(),
+    };
+    headers.iter().map(line).collect()
+}
+
+/// Splits the raw head of an HTTP/1 message (RFC 9112 §5).
+fn wire_lines(head: &[u8]) -> Vec<Line> {
+    let mut lines: Vec<Line> = Vec::new();
+    for line in head.split(|byte| *byte == b'\n').skip(1) {
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        if line.is_empty() {
+            continue;
+        }
+        match (line.first(), lines.last_mut()) {
+            // A folded line goes on with the one before, joined by a space (RFC 9112 §5.2).
+            (Some(b' ' | b'\t'), Some(last)) => {
+                last.value.push(b' ');
+                last.value.extend_from_slice(trim(line));
+            }
+            _ => lines.push(split(line)),
+        }
+    }
+    lines
+}
+
+fn split(line: &[u8]) -> Line {
+    let mut parts = line.splitn(2, |byte| *byte == b':');
+    let name = parts.next().unwrap_or_default();
+    let value = parts.next().unwrap_or_default();
+    Line {
+        name: name.into(),
+        value: trim(value).into(),
+    }
+}
+
+/// Optional white space is space and tab (RFC 9110 §5.6.3).
+fn trim(mut value: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] = value {
+        value = rest;
+    }
+    while let [rest @ .., b' ' | b'\t'] = value {
+        value = rest;
+    }
+    value
+}
+
+/// The first value of a header, whatever its case.
+pub(super) fn value<'a>(lines: &'a [Line], name: &str) -> Option<&'a [u8]> {
+    lines
+        .iter()
+        .find(|line| line.name.eq_ignore_ascii_case(name.as_bytes()))
+        .map(|line| line.value.as_slice())
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    #[test]
+    fn order_case_duplicates_and_odd_lines_stay_as_they_stood() {
+        let head = b"GET / HTTP/1.1\r\nHost: x\r\nX-B: 2\r\nx-a:\t 1 \t\r\nX-B:\r\nodd line\r\nFold: a\r\n  b\r\nBare: lf\nL: caf\xe9\r\n\r\n";
+
+        let read: Vec<(String, String)> = lines(&Head::Wire(Bytes::from_static(head)))
+            .iter()
+            .map(|line| {
+                let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+                (text(&line.name), text(&line.value))
+            })
+            .collect();
+
+        let expected = [
+            ("Host", "x"),
+            ("X-B", "2"),
+            ("x-a", "1"),
+            ("X-B", ""),
+            ("odd line", ""),
+            ("Fold", "a b"),
+            ("Bare", "lf"),
+            ("L", "caf\u{fffd}"),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()));
+        assert_eq!(read, expected);
+    }
+
+    #[test]
+    fn any_bytes_are_split_without_a_panic() {
+        for head in [
+            &b""[..],
+            b"\n",
+            b"\r\n\r\n",
+            b" \n folded first\n",
+            b":\n::\n\xff",
+        ] {
+            lines(&Head::Wire(Bytes::from_static(head)));
+        }
+    }
+}

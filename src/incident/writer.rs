@@ -1,0 +1,368 @@
+//! The one thread that writes: takes what waits, redacts it, one write(2), then tells everyone.
+//!
+//! **Invariant:** a record is acknowledged only after its bytes were taken by the kernel, in a file
+//! that stands where readers look. `seq` rises by one a line, across restarts; a write that failed takes its
+//! numbers back. Whatever the disk does, the thread goes on and says later what is missing.
+
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::Ordering,
+        mpsc::{Receiver, RecvTimeoutError, Sender},
+    },
+    time::Duration,
+};
+
+use tokio::{sync::oneshot, time::Instant};
+
+use super::{
+    AnswerGiven, Incident, NotWritten, Settings, Shared,
+    line::{self, MAX_LINE},
+    note::Notes,
+    rate::RateCap,
+    reader,
+    record::{self, Record, timestamp},
+    redact::Redaction,
+    retention::{self, Limits},
+    segment::{Appender, Holds},
+    shelf::{self, Shelf},
+};
+use crate::{clock::Clock, exchange::Fault, keyring::DataKey, metrics::Shard};
+
+/// How often the writer looks after gaps, summaries and old segments when nothing is recorded.
+const TICK: Duration = Duration::from_secs(1);
+/// Records in one write.
+const MAX_BATCH: usize = 256;
+/// How often old segments are looked for, beside every new hour.
+const SWEEP_SECS: i64 = 60;
+/// A total limit is made of this many parts, so that the oldest can go one by one.
+const PARTS: u64 = 16;
+const SMALLEST_PART: u64 = 64 << 10;
+
+/// What comes through the queue.
+#[derive(Debug)]
+pub(super) enum Message {
+    Record(Entry),
+    /// Write what waits, then end; dropping the sender tells that it is done.
+    Close(Sender<()>),
+}
+
+/// A record on its way.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) incident: Box<Incident>,
+    pub(super) weight: usize,
+    pub(super) queued: Instant,
+    pub(super) told: oneshot::Sender<Result<(), NotWritten>>,
+}
+
+#[derive(Debug)]
+pub(super) struct Writer {
+    settings: Settings,
+    redaction: Redaction,
+    clock: Clock,
+    metrics: Arc<Shard>,
+    shared: Arc<Shared>,
+    lines: Appender,
+    bodies: Appender,
+    cap: RateCap,
+    /// Number of the next line.
+    seq: u64,
+    /// Lines about the log itself that wait for a working disk.
+    notes: Notes,
+    next_sweep_secs: i64,
+}
+
+/// A record ready to be written.
+struct Prepared {
+    record: Record,
+    fault: Fault,
+    data_key: Option<DataKey>,
+    told: oneshot::Sender<Result<(), NotWritten>>,
+}
+
+impl Writer {
+    pub(super) fn open(
+        settings: Settings,
+        redaction: Redaction,
+        clock: Clock,
+        metrics: Arc<Shard>,
+        shared: Arc<Shared>,
+    ) -> io::Result<Self> {
+        let part = |total: u64| (total / PARTS).max(SMALLEST_PART);
+        let folder = settings.directory.clone();
+        let bodies = folder.join(shelf::FOLDER);
+        let mut writer = Self {
+            seq: reader::last_seq(&folder)?.map_or(1, |seq| seq.saturating_add(1)),
+            lines: Appender::new(folder, Holds::Lines, part(settings.max_bytes)),
+            bodies: Appender::new(bodies, Holds::Bodies, part(settings.max_body_bytes)),
+            cap: RateCap::new(settings.max_per_minute),
+            notes: Notes::default(),
+            next_sweep_secs: i64::MIN,
+            settings,
+            redaction,
+            clock,
+            metrics,
+            shared,
+        };
+        writer.lines.ready(writer.clock.seconds())?;
+        writer.notes.mishaps(writer.lines.take_mishaps());
+        writer.commit(Vec::new(), Instant::now());
+        Ok(writer)
+    }
+
+    pub(super) fn run(mut self, queue: &Receiver<Message>) {
+        let mut last_tick = Instant::now();
+        let mut closing = None;
+        loop {
+            match queue.recv_timeout(TICK) {
+                Ok(Message::Record(first)) => self.batch(first, queue, &mut closing),
+                Ok(Message::Close(done)) => closing = Some(done),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            if closing.is_some() {
+                while let Ok(Message::Record(first)) = queue.try_recv() {
+                    self.batch(first, queue, &mut closing);
+                }
+                break;
+            }
+            if last_tick.elapsed() >= TICK {
+                last_tick = Instant::now();
+                self.tick();
+            }
+        }
+        self.notes.surplus(self.cap.drain());
+        self.commit(Vec::new(), Instant::now());
+        drop(closing);
+    }
+
+    /// Takes what waits behind `first` and writes it all at once.
+    fn batch(&mut self, first: Entry, queue: &Receiver<Message>, closing: &mut Option<Sender<()>>) {
+        let queued = first.queued;
+        self.shared.condition.busy(queued);
+        let mut weight = first.weight;
+        let mut entries = vec![first];
+        while entries.len() < MAX_BATCH && closing.is_none() {
+            match queue.try_recv() {
+                Ok(Message::Record(entry)) => {
+                    weight += entry.weight;
+                    entries.push(entry);
+                }
+                Ok(Message::Close(done)) => *closing = Some(done),
+                Err(_) => break,
+            }
+        }
+        let prepared = entries
+            .into_iter()
+            .filter_map(|entry| self.prepare(entry))
+            .collect();
+        self.commit(prepared, queued);
+        self.shared
+            .waiting_bytes
+            .fetch_sub(weight, Ordering::Relaxed);
+        self.shared.condition.idle();
+    }
+
+    fn tick(&mut self) {
+        let now_secs = self.clock.seconds();
+        let surplus = self.cap.turn(now_secs);
+        self.notes.surplus(surplus);
+        self.commit(Vec::new(), Instant::now());
+        if !self.shared.condition.is_healthy() {
+            self.probe(now_secs);
+        }
+        if now_secs >= self.next_sweep_secs {
+            self.sweep(now_secs);
+            let next_hour = now_secs - now_secs.rem_euclid(3_600) + 3_600;
+            self.next_sweep_secs = next_hour.min(now_secs + SWEEP_SECS);
+        }
+    }
+
+    /// Nothing is left to say, but the last write was slow: see whether the file is in reach.
+    fn probe(&mut self, now_secs: i64) {
+        let begun = Instant::now();
+        if self.notes.is_empty() && self.lines.append(b"", now_secs).is_ok() {
+            self.shared.condition.worked(begun.elapsed());
+        }
+    }
+
+    fn sweep(&mut self, now_secs: i64) {
+        let lines = Limits {
+            // The day of writing counts whole: a record is kept at least that long.
+            keep_secs: (i64::from(self.settings.keep_days) + 1) * 86_400,
+            max_bytes: self.settings.max_bytes,
+        };
+        let bodies = Limits {
+            // The hour of writing counts as gone: a body is kept at most that long.
+            keep_secs: i64::from(self.settings.keep_bodies_hours) * 3_600,
+            max_bytes: self.settings.max_body_bytes,
+        };
+        for (appender, limits) in [(&self.lines, lines), (&self.bodies, bodies)] {
+            let swept = retention::sweep(appender.folder(), appender.holds(), limits, now_secs);
+            match swept {
+                Ok(0) => {}
+                Ok(gone) => tracing::info!(gone, kind = ?appender.holds(), "dropped old segments"),
+                Err(error) => tracing::warn!(%error, "old segments of the support log stay"),
+            }
+        }
+    }
+
+    /// Redacts; none if the record is surplus, or could not be made at all.
+    fn prepare(&mut self, entry: Entry) -> Option<Prepared> {
+        let incident = entry.incident;
+        let surplus = self.cap.turn(self.clock.seconds());
+        self.notes.surplus(surplus);
+        let is_4xx = |answer: &AnswerGiven| answer.status.is_client_error();
+        let is_capped = incident.answer.as_ref().is_some_and(is_4xx);
+        if is_capped && !self.cap.admits(&record::signature(&incident), incident.id) {
+            self.metrics.incident(incident.fault);
+            tell(entry.told, Ok(()));
+            return None;
+        }
+        let make = || Record::of(&incident, &self.redaction, &self.settings);
+        // One record that cannot be made must not cost the ones behind it.
+        let Ok(record) = std::panic::catch_unwind(std::panic::AssertUnwindSafe(make)) else {
+            tracing::error!(exchange.id = %incident.id, "an incident could not be turned into a record");
+            self.drop_all(vec![entry.told], "a record could not be made");
+            return None;
+        };
+        Some(Prepared {
+            record,
+            fault: incident.fault,
+            data_key: incident.data_key,
+            told: entry.told,
+        })
+    }
+
+    /// Writes bodies, then lines, then tells.
+    fn commit(&mut self, mut prepared: Vec<Prepared>, queued: Instant) {
+        self.notes.refused(self.shared.condition.take_refusals());
+        self.notes.late(self.shared.condition.take_lates());
+        if prepared.is_empty() && self.notes.is_empty() {
+            return;
+        }
+        self.shelve(&mut prepared);
+        let told = |prepared: Vec<Prepared>| prepared.into_iter().map(|ready| ready.told).collect();
+        match self.write_lines(&mut prepared) {
+            Ok(()) => {
+                self.shared.condition.worked(queued.elapsed());
+                for ready in prepared {
+                    self.metrics.incident(ready.fault);
+                    tell(ready.told, Ok(()));
+                }
+            }
+            Err(error) => {
+                let reason = error.to_string();
+                self.shared.condition.failed(&reason);
+                self.drop_all(told(prepared), &reason);
+            }
+        }
+    }
+
+    /// Writes the lines, a second time if the file was not where it belongs or the first try failed.
+    fn write_lines(&mut self, prepared: &mut [Prepared]) -> io::Result<()> {
+        let now_secs = self.clock.seconds();
+        let mut last = Ok(());
+        for _ in 0..2 {
+            let first_seq = self.seq;
+            let bytes = self.encode(prepared)?;
+            last = self.lines.append(&bytes, now_secs);
+            let mishaps = self.lines.take_mishaps();
+            if last.is_ok() && self.lines.is_open() {
+                self.notes = Notes::default();
+                self.notes.mishaps(mishaps);
+                return Ok(());
+            }
+            self.notes.mishaps(mishaps);
+            self.seq = first_seq;
+        }
+        // Written twice and moved away twice: it is in no file that a reader would find.
+        last.and(Err(io::Error::other("the segment is being moved away")))
+    }
+
+    fn encode(&mut self, prepared: &mut [Prepared]) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        let time = timestamp(self.clock.micros());
+        self.seq = self.notes.encode(
+            &mut bytes,
+            self.seq,
+            &time,
+            &self.settings.instance,
+            &self.redaction,
+        )?;
+        for ready in prepared {
+            ready.record.seq = self.seq;
+            self.seq += 1;
+            let start = bytes.len();
+            for longest in [None, Some(1_024), Some(0)] {
+                if let Some(longest) = longest {
+                    ready.record.shorten(longest);
+                }
+                bytes.truncate(start);
+                line::push(&mut bytes, &ready.record)?;
+                if bytes.len() - start <= MAX_LINE {
+                    break;
+                }
+            }
+        }
+        Ok(bytes)
+    }
+
+    /// Seals the bodies of all `prepared` and writes them; those that cannot be written are withheld.
+    fn shelve(&mut self, prepared: &mut [Prepared]) {
+        let now_secs = self.clock.seconds();
+        let has_text =
+            |ready: &mut Prepared| ready.record.bodies_mut().any(|body| body.text.is_some());
+        if !prepared.iter_mut().any(has_text) {
+            return;
+        }
+        let written = self.bodies.ready(now_secs).and_then(|(segment, length)| {
+            let mut shelf = Shelf::new(segment, length);
+            for ready in prepared.iter_mut() {
+                if let Some(key) = &ready.data_key {
+                    shelf.put(ready.record.bodies_mut(), key);
+                }
+            }
+            self.bodies.append(shelf.bytes(), now_secs)
+        });
+        let mishaps = self.bodies.take_mishaps();
+        if written.is_ok() && mishaps.is_empty() {
+            return;
+        }
+        let reason = written
+            .err()
+            .map_or("the segment was moved away".into(), |error| {
+                error.to_string()
+            });
+        tracing::warn!(reason, "bodies of incidents could not be kept");
+        for body in prepared
+            .iter_mut()
+            .flat_map(|ready| ready.record.bodies_mut())
+        {
+            if body.reference.take().is_some() || body.raw_ref.take().is_some() {
+                body.raw_ref = None;
+                body.withheld = Some(format!("it could not be written: {reason}"));
+            }
+        }
+    }
+
+    /// These records are lost: count them, tell those who wait, remember it for the log.
+    fn drop_all(&mut self, told: Vec<oneshot::Sender<Result<(), NotWritten>>>, reason: &str) {
+        self.notes
+            .failed(told.len() as u64, self.clock.micros(), reason);
+        for told in told {
+            self.metrics.incident_dropped();
+            tell(told, Err(NotWritten::WriteFailed));
+        }
+    }
+}
+
+/// Tells the answer that waits, if it still does.
+fn tell(told: oneshot::Sender<Result<(), NotWritten>>, fate: Result<(), NotWritten>) {
+    // The caller may have left, or its hold be over: then nobody listens any more.
+    if told.send(fate).is_err() {
+        tracing::trace!("nobody waited for a record");
+    }
+}

@@ -1,0 +1,212 @@
+//! Which caller may ask what, for which member; whether the request is one we accept at all.
+//!
+//! Refuses before a token is spent. The decision is taken on the same bytes that go to LinkedIn.
+//!
+//! **Invariant:** a member that the key does not cover is answered the same, and at the same cost,
+//! whether Linkgate knows it or not. Nothing of a body is read here, so a caller that waits for
+//! `100 Continue` is refused without sending it (RFC 9110 §10.1.1).
+
+use std::rc::Rc;
+
+use http::{
+    HeaderMap, HeaderValue, Method, Version,
+    header::{CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE},
+};
+use tower::{Layer, Service, layer::layer_fn, service_fn};
+
+use super::{
+    Call,
+    answer::Answer,
+    exchange::{Admitted, Endpoint, Exchange},
+    failure::Failure,
+    head_tap::request_line,
+    thread::Thread,
+};
+
+mod credential;
+pub(crate) mod hosts;
+mod target;
+
+use target::Target;
+
+/// Lets in who may come in.
+pub(crate) fn layer<S>(
+    thread: Rc<Thread>,
+) -> impl Layer<S, Service = impl Service<Call, Response = Answer, Error = Failure> + Clone> + Clone
+where
+    S: Service<Call, Response = Answer, Error = Failure> + Clone,
+{
+    layer_fn(move |inner: S| {
+        let thread = Rc::clone(&thread);
+        service_fn(move |call| run(inner.clone(), Rc::clone(&thread), call))
+    })
+}
+
+async fn run<S>(mut inner: S, thread: Rc<Thread>, call: Call) -> Result<Answer, Failure>
+where
+    S: Service<Call, Response = Answer, Error = Failure>,
+{
+    match admit(&thread, &call.exchange) {
+        Ok(admitted) => {
+            // Set here alone, once per exchange.
+            drop(call.exchange.admitted.set(admitted));
+            inner.call(call).await
+        }
+        Err(failure) => {
+            super::drain_unread(&thread, &call.exchange, call.body);
+            Err(failure)
+        }
+    }
+}
+
+fn admit(thread: &Thread, exchange: &Exchange) -> Result<Admitted, Failure> {
+    if exchange.in_flight.is_none() {
+        return Err(Failure::Overloaded);
+    }
+    check_protocol(exchange)?;
+    check_sizes(thread, exchange)?;
+    let target = target_of(thread, exchange)?;
+    let asked = credential::read(
+        &exchange.headers,
+        &target,
+        thread.credentials.default_application(),
+    )
+    .inspect_err(|_| note_presented(exchange, &target))?;
+    let Ok(key) = thread.callers.check(asked.key) else {
+        note_presented(exchange, &target);
+        return Err(Failure::CallerUnknown);
+    };
+    let member = asked.member(&key)?;
+    let path = target.path_and_query.path();
+    let may = key.covers(&member) & key.allows(&exchange.method, path);
+    let is_named_for_key = matches!(key.covers, crate::callers::Covers::Members(_));
+    if !may || !(is_named_for_key || thread.credentials.knows(&member)) {
+        return Err(Failure::NotAllowed);
+    }
+    let endpoint = Endpoint::of(path);
+    Ok(Admitted {
+        key,
+        member,
+        target: target.path_and_query,
+        endpoint,
+    })
+}
+
+/// What was presented is redacted by value even if it is no key of ours.
+fn note_presented(exchange: &Exchange, target: &Target) {
+    let mut presented = exchange.presented.borrow_mut();
+    let headers = exchange
+        .headers
+        .get_all(http::header::AUTHORIZATION)
+        .iter()
+        .take(4);
+    presented.extend(headers.map(|value| bytes::Bytes::copy_from_slice(value.as_bytes())));
+    presented.extend(target.token_argument.clone());
+}
+
+/// HTTP that is refused from the first day: what one side reads differently from the other is how
+/// requests are smuggled (RFC 9112 §11.2).
+fn check_protocol(exchange: &Exchange) -> Result<(), Failure> {
+    let headers = &exchange.headers;
+    if exchange.method == Method::CONNECT || exchange.method == Method::TRACE {
+        return Err(Failure::MethodNotAllowed);
+    }
+    if headers.contains_key(UPGRADE) {
+        return Err(Failure::NotImplemented("switching protocols"));
+    }
+    if headers.contains_key(TRANSFER_ENCODING) {
+        check_transfer_encoding(exchange)?;
+    }
+    exchange.tap.with_read_head(|head| match head {
+        Some(head) if exchange.is_own_head(head) => check_head(head, headers),
+        _ => Ok(()),
+    })?;
+    if exchange.tap.is_inside_head() {
+        // hyper takes a bare LF for a line's end; whoever stands behind us may not.
+        return Err(Failure::Malformed(
+            "a line of its head does not end in CRLF",
+        ));
+    }
+    Ok(())
+}
+
+fn check_transfer_encoding(exchange: &Exchange) -> Result<(), Failure> {
+    let mut codings = exchange.headers.get_all(TRANSFER_ENCODING).iter();
+    let is_chunked = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"chunked");
+    let is_plain = codings.next().is_some_and(is_chunked) && codings.next().is_none();
+    if !is_plain {
+        return Err(Failure::NotImplemented(
+            "a Transfer-Encoding other than chunked",
+        ));
+    }
+    if exchange.version == Version::HTTP_10 {
+        return Err(Failure::Malformed("HTTP/1.0 has no Transfer-Encoding"));
+    }
+    Ok(())
+}
+
+/// What hyper tidies up before a service sees it must be looked for on the wire.
+fn check_head(head: &[u8], headers: &HeaderMap) -> Result<(), Failure> {
+    if request_line(head).is_some_and(|(_, target)| target.contains(&b'#')) {
+        return Err(Failure::Malformed("its target has a fragment"));
+    }
+    let has_both = headers.contains_key(TRANSFER_ENCODING)
+        && (headers.contains_key(CONTENT_LENGTH) || wire_has(head, b"content-length:"));
+    if has_both {
+        return Err(Failure::Malformed(
+            "it has both Transfer-Encoding and Content-Length",
+        ));
+    }
+    if memchr::memchr_iter(b'\n', head).any(|at| at == 0 || head.get(at - 1) != Some(&b'\r')) {
+        return Err(Failure::Malformed(
+            "a line of its head does not end in CRLF",
+        ));
+    }
+    Ok(())
+}
+
+fn wire_has(head: &[u8], name: &[u8]) -> bool {
+    head.split(|byte| *byte == b'\n').any(|line| {
+        line.get(..name.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(name))
+    })
+}
+
+fn check_sizes(thread: &Thread, exchange: &Exchange) -> Result<(), Failure> {
+    let settings = &thread.settings;
+    if exchange
+        .uri
+        .path_and_query()
+        .is_some_and(|p| p.as_str().len() > settings.max_uri_bytes)
+    {
+        return Err(Failure::UriTooLong);
+    }
+    let on_wire = exchange.tap.with_read_head(|head| head.map(<[u8]>::len));
+    let size = on_wire.unwrap_or_else(|| decoded_size(&exchange.headers));
+    if size > settings.max_head_bytes {
+        return Err(Failure::HeadersTooLarge);
+    }
+    Ok(())
+}
+
+fn decoded_size(headers: &HeaderMap) -> usize {
+    headers
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len() + 4)
+        .sum()
+}
+
+fn target_of(thread: &Thread, exchange: &Exchange) -> Result<Target, Failure> {
+    let host = hosts::host_of(&exchange.headers)?;
+    if let Some(authority) = exchange.uri.authority() {
+        if !thread.hosts.are_ours(authority.as_str()) {
+            return Err(Failure::WrongAuthority);
+        }
+    } else if host.is_none() && exchange.version != Version::HTTP_10 {
+        return Err(Failure::Malformed("it has no Host"));
+    }
+    if host.is_some_and(|host| !thread.hosts.are_ours(host)) {
+        return Err(Failure::WrongAuthority);
+    }
+    Target::of(&exchange.uri, &thread.hosts)
+}

@@ -1,0 +1,240 @@
+//! Deadlines without a timer per request: one slow tick per path thread looks after all of them.
+//!
+//! Registering a tokio timer for every request costs 2 % of a whole exchange; a deadline that is
+//! almost never reached may as well be checked every [`TICK`] by whoever is on duty.
+//!
+//! **Invariant:** a future under [`Alarm::until`] ends at most one tick after its deadline. While no
+//! deadline is registered nothing ticks.
+
+use std::{
+    cell::{Cell, RefCell},
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use pin_project_lite::pin_project;
+use tokio::{sync::Notify, time::Instant};
+
+/// How late a deadline may be noticed.
+const TICK: Duration = Duration::from_millis(25);
+
+/// The deadline was reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Late;
+
+/// The deadlines of one path thread. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Alarm(Rc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    slots: RefCell<Vec<Option<(Instant, Waker)>>>,
+    free: RefCell<Vec<usize>>,
+    armed: Cell<usize>,
+    first_armed: Notify,
+}
+
+impl Alarm {
+    /// Keeps watch for ever; to be spawned once on the thread.
+    pub(crate) async fn keep_watch(self) {
+        loop {
+            if self.0.armed.get() == 0 {
+                self.0.first_armed.notified().await;
+            }
+            tokio::time::sleep(TICK).await;
+            self.ring(|deadline| deadline <= Instant::now());
+        }
+    }
+
+    /// Wakes everyone who waits under a deadline, reached or not.
+    pub(crate) fn wake_all(&self) {
+        self.ring(|_| true);
+    }
+
+    fn ring(&self, is_due: impl Fn(Instant) -> bool) {
+        let slots = self.0.slots.borrow();
+        let due: Vec<Waker> = slots
+            .iter()
+            .flatten()
+            .filter(|(deadline, _)| is_due(*deadline))
+            .map(|(_, waker)| waker.clone())
+            .collect();
+        drop(slots);
+        due.iter().for_each(Waker::wake_by_ref);
+    }
+
+    /// Gives `future` until `deadline`; dropping the result drops `future`.
+    pub(crate) fn until<F: Future>(&self, deadline: Instant, future: F) -> Until<F> {
+        Until {
+            future,
+            watch: self.watch(deadline),
+        }
+    }
+
+    /// The same with a deadline that may move.
+    pub(crate) fn until_moving<F, D>(&self, deadline: D, future: F) -> UntilMoving<F, D>
+    where
+        F: Future,
+        D: Fn() -> Instant,
+    {
+        UntilMoving {
+            future,
+            watch: self.watch(Instant::now()),
+            deadline,
+        }
+    }
+
+    /// A watch on `deadline` for hand-written futures and bodies.
+    pub(crate) fn watch(&self, deadline: Instant) -> Watch {
+        Watch {
+            alarm: self.clone(),
+            deadline,
+            slot: None,
+        }
+    }
+}
+
+/// One deadline under watch; nothing is registered before the first [`Watch::poll_late`].
+#[derive(Debug)]
+pub(crate) struct Watch {
+    alarm: Alarm,
+    deadline: Instant,
+    slot: Option<usize>,
+}
+
+impl Watch {
+    /// Ready once the deadline is reached; the task is woken then.
+    pub(crate) fn poll_late(&mut self, task: &Context<'_>) -> Poll<Late> {
+        if Instant::now() >= self.deadline {
+            return Poll::Ready(Late);
+        }
+        let shared = &self.alarm.0;
+        let mut slots = shared.slots.borrow_mut();
+        let slot = *self.slot.get_or_insert_with(|| {
+            shared.armed.set(shared.armed.get() + 1);
+            if shared.armed.get() == 1 {
+                shared.first_armed.notify_one();
+            }
+            shared.free.borrow_mut().pop().unwrap_or_else(|| {
+                slots.push(None);
+                slots.len() - 1
+            })
+        });
+        if let Some(place) = slots.get_mut(slot) {
+            match place {
+                Some((deadline, waker)) => {
+                    *deadline = self.deadline;
+                    waker.clone_from(task.waker());
+                }
+                None => *place = Some((self.deadline, task.waker().clone())),
+            }
+        }
+        Poll::Pending
+    }
+
+    /// Moves the deadline.
+    pub(crate) fn reset(&mut self, deadline: Instant) {
+        self.deadline = deadline;
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        let Some(slot) = self.slot else { return };
+        let shared = &self.alarm.0;
+        if let Some(place) = shared.slots.borrow_mut().get_mut(slot) {
+            *place = None;
+        }
+        shared.free.borrow_mut().push(slot);
+        shared.armed.set(shared.armed.get().saturating_sub(1));
+    }
+}
+
+pin_project! {
+    /// A future that gives up at its deadline.
+    pub(crate) struct Until<F> {
+        #[pin]
+        future: F,
+        watch: Watch,
+    }
+}
+
+impl<F: Future> Future for Until<F> {
+    type Output = Result<F::Output, Late>;
+
+    fn poll(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        match this.future.poll(task) {
+            Poll::Ready(output) => Poll::Ready(Ok(output)),
+            Poll::Pending => this.watch.poll_late(task).map(Err),
+        }
+    }
+}
+
+pin_project! {
+    /// A future that gives up at a deadline that may move.
+    pub(crate) struct UntilMoving<F, D> {
+        #[pin]
+        future: F,
+        watch: Watch,
+        deadline: D,
+    }
+}
+
+impl<F: Future, D: Fn() -> Instant> Future for UntilMoving<F, D> {
+    type Output = Result<F::Output, Late>;
+
+    fn poll(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        match this.future.poll(task) {
+            Poll::Ready(output) => Poll::Ready(Ok(output)),
+            Poll::Pending => {
+                this.watch.reset((this.deadline)());
+                this.watch.poll_late(task).map(Err)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use super::*;
+
+    #[tokio::test(flavor = "local", start_paused = true)]
+    async fn a_future_ends_within_a_tick_of_its_deadline() {
+        let alarm = Alarm::default();
+        let watch = tokio::task::spawn_local(alarm.clone().keep_watch());
+        let began = Instant::now();
+
+        let answer = alarm
+            .until(began + Duration::from_secs(3), pending::<()>())
+            .await;
+
+        assert_eq!(answer, Err(Late));
+        assert!(
+            began.elapsed() <= Duration::from_secs(3) + TICK,
+            "{:?}",
+            began.elapsed()
+        );
+        assert_eq!(alarm.0.armed.get(), 0, "the slot is free again");
+        watch.abort();
+    }
+
+    #[tokio::test(flavor = "local", start_paused = true)]
+    async fn slots_are_reused_when_deadlines_come_and_go() {
+        let alarm = Alarm::default();
+        let deadline = Instant::now() + Duration::from_secs(60);
+        for _ in 0..1000 {
+            assert_eq!(
+                alarm.until(deadline, tokio::task::yield_now()).await,
+                Ok(())
+            );
+        }
+
+        assert_eq!(alarm.0.slots.borrow().len(), 1);
+    }
+}

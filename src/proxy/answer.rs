@@ -1,0 +1,296 @@
+//! The answer's body on its way to the caller: LinkedIn's stream, or bytes of our own.
+//!
+//! One enum instead of a box. LinkedIn's stream gives its connection back to the pool when it was
+//! read to its end, and tells the exchange how it ended.
+
+use std::{
+    collections::VecDeque,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use http::Response;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+
+use crate::exchange::{Broken, KeptBody};
+
+use super::{
+    capture::{Kept, Unkept},
+    dispatch::pool::Lease,
+    exchange::Exchange,
+    replay::Pace,
+};
+
+/// What goes back to the caller.
+pub(crate) type Answer = Response<AnswerBody>;
+
+/// An answer's body.
+#[derive(Debug)]
+pub(crate) enum AnswerBody {
+    /// Whole and in memory: our own answers, refused 401s, rewritten upload answers.
+    Whole(Option<Bytes>),
+    /// LinkedIn's, as it comes.
+    Streamed(Streamed),
+    /// A good one, watched for breaking off.
+    Watched(Unkept),
+    /// One that becomes an incident: kept, and its end held back until the record is written.
+    Kept(Box<Kept>),
+}
+
+/// Why an answer's body broke off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum AnswerBroken {
+    /// LinkedIn's connection was lost inside the body, or its framing broke.
+    #[error("linkedin's answer broke off")]
+    Cut,
+    /// LinkedIn sent too little for too long.
+    #[error("linkedin's answer stalled")]
+    Stalled,
+    /// A bug of ours.
+    #[error("the gateway failed inside the answer")]
+    Panicked,
+}
+
+impl AnswerBroken {
+    /// How the attempt is said to have broken.
+    pub(crate) fn as_broken(self) -> Broken {
+        match self {
+            Self::Cut | Self::Panicked => Broken::Cut,
+            Self::Stalled => Broken::Timeout,
+        }
+    }
+}
+
+impl AnswerBody {
+    /// No bytes.
+    pub(crate) fn empty() -> Self {
+        Self::Whole(None)
+    }
+
+    /// These bytes.
+    pub(crate) fn whole(bytes: Bytes) -> Self {
+        Self::Whole((!bytes.is_empty()).then_some(bytes))
+    }
+
+    fn poll_inner(
+        &mut self,
+        task: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, AnswerBroken>>> {
+        match self {
+            Self::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Streamed(streamed) => streamed.poll_frame(task),
+            Self::Watched(unkept) => unkept.poll_frame(task),
+            Self::Kept(kept) => kept.poll_frame(task),
+        }
+    }
+}
+
+impl Body for AnswerBody {
+    type Data = Bytes;
+    type Error = AnswerBroken;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        task: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, AnswerBroken>>> {
+        let this = self.get_mut();
+        // A bug in here costs this exchange, not the connection's task and what else runs in it.
+        catch_unwind(AssertUnwindSafe(|| this.poll_inner(task)))
+            .unwrap_or(Poll::Ready(Some(Err(AnswerBroken::Panicked))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Whole(bytes) => bytes.is_none(),
+            Self::Streamed(streamed) => streamed.is_end_stream(),
+            Self::Watched(unkept) => unkept.is_end_stream(),
+            Self::Kept(kept) => kept.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64),
+            Self::Streamed(streamed) => streamed.size_hint(),
+            Self::Watched(unkept) => unkept.size_hint(),
+            Self::Kept(kept) => kept.size_hint(),
+        }
+    }
+}
+
+/// LinkedIn's answer as it comes.
+#[derive(Debug)]
+pub(crate) struct Streamed {
+    /// Frames that were fetched before the answer was passed on.
+    ahead: VecDeque<Frame<Bytes>>,
+    body: Incoming,
+    /// Gone once the connection was given back.
+    lease: Option<Lease>,
+    exchange: Rc<Exchange>,
+    pace: Pace,
+    has_ended: bool,
+    passes_trailers: bool,
+}
+
+impl Streamed {
+    pub(crate) fn new(
+        body: Incoming,
+        lease: Lease,
+        exchange: Rc<Exchange>,
+        pace: Pace,
+        passes_trailers: bool,
+    ) -> Self {
+        let lease = Some(lease);
+        Self {
+            ahead: VecDeque::new(),
+            body,
+            lease,
+            exchange,
+            pace,
+            has_ended: false,
+            passes_trailers,
+        }
+    }
+
+    /// Fetches the first frame if it is there already: head and body then leave in one write.
+    pub(crate) fn poll_first(&mut self, task: &mut Context<'_>) {
+        if let Poll::Ready(Some(Ok(frame))) = Pin::new(&mut self.body).poll_frame(task) {
+            self.ahead.push_back(frame);
+        }
+        self.end_if_through();
+    }
+
+    fn end_if_through(&mut self) {
+        if self.body.is_end_stream() {
+            self.end();
+        }
+    }
+
+    /// The answer was read to its end: the connection goes back to the pool. Heads that may still be
+    /// wanted for a record are copied out before it serves the next exchange.
+    fn end(&mut self) {
+        if self.has_ended {
+            return;
+        }
+        self.has_ended = true;
+        if self.exchange.is_worth_recording() {
+            self.exchange.with_trip(super::exchange::Trip::keep_heads);
+        }
+        self.exchange.with_trip(|trip| trip.tap = None);
+        if let Some(lease) = self.lease.take() {
+            lease.give_back();
+        }
+    }
+
+    pub(crate) fn poll_frame(
+        &mut self,
+        task: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, AnswerBroken>>> {
+        if let Some(frame) = self.ahead.pop_front() {
+            return Poll::Ready(Some(Ok(frame)));
+        }
+        if self.has_ended {
+            return Poll::Ready(None);
+        }
+        let polled = Pin::new(&mut self.body).poll_frame(task);
+        if self.pace.is_stalled(polled.is_pending(), task) {
+            return Poll::Ready(Some(Err(AnswerBroken::Stalled)));
+        }
+        match ready!(polled) {
+            Some(Ok(frame)) if frame.is_trailers() && !self.passes_trailers => {
+                self.end();
+                Poll::Ready(None)
+            }
+            Some(Ok(frame)) => {
+                self.pace.note(frame.data_ref().map_or(0, Bytes::len));
+                self.end_if_through();
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Some(Err(_)) => Poll::Ready(Some(Err(AnswerBroken::Cut))),
+            None => {
+                self.end();
+                Poll::Ready(None)
+            }
+        }
+    }
+
+    pub(crate) fn is_end_stream(&self) -> bool {
+        self.ahead.is_empty() && self.has_ended
+    }
+
+    pub(crate) fn size_hint(&self) -> SizeHint {
+        let rest = self.body.size_hint();
+        let ahead: usize = self
+            .ahead
+            .iter()
+            .filter_map(Frame::data_ref)
+            .map(Bytes::len)
+            .sum();
+        match rest.exact() {
+            Some(rest) => SizeHint::with_exact(rest + ahead as u64),
+            None => SizeHint::default(),
+        }
+    }
+}
+
+/// What was read of a body in advance.
+#[derive(Debug, Default)]
+pub(crate) struct Gathered {
+    frames: Vec<Bytes>,
+    bytes: usize,
+    /// Whether the end was seen.
+    pub(crate) is_whole: bool,
+}
+
+impl Gathered {
+    /// Reads `body` to its end, or until more than `limit` bytes came or it broke off. What was read
+    /// stays here when the future is dropped.
+    pub(crate) async fn read(&mut self, body: &mut AnswerBody, limit: usize) {
+        while self.bytes <= limit {
+            match std::future::poll_fn(|task| Pin::new(&mut *body).poll_frame(task)).await {
+                Some(Ok(frame)) => {
+                    let chunk = frame.into_data().unwrap_or_default();
+                    self.bytes += chunk.len();
+                    self.frames.push(chunk);
+                }
+                Some(Err(_)) => return,
+                None => {
+                    self.is_whole = true;
+                    return;
+                }
+            }
+        }
+    }
+
+    /// All bytes in one piece.
+    pub(crate) fn concat(&self) -> Bytes {
+        match self.frames.as_slice() {
+            [only] => only.clone(),
+            frames => frames.concat().into(),
+        }
+    }
+
+    /// The same for the record.
+    pub(crate) fn kept(&self, limit: usize) -> KeptBody {
+        let mut kept = KeptBody {
+            complete: self.is_whole,
+            ..KeptBody::default()
+        };
+        self.frames.iter().for_each(|chunk| kept.note(chunk, limit));
+        kept
+    }
+
+    /// The body as if nothing had been read of it.
+    pub(crate) fn put_back(self, body: AnswerBody) -> AnswerBody {
+        if let AnswerBody::Streamed(mut streamed) = body {
+            let frames = self.frames.into_iter().map(Frame::data);
+            streamed.ahead = frames.chain(streamed.ahead).collect();
+            return AnswerBody::Streamed(streamed);
+        }
+        AnswerBody::whole(self.concat())
+    }
+}

@@ -1,0 +1,174 @@
+//! A 401 from LinkedIn, read far enough to know whether a new token would help.
+//!
+//! LinkedIn's bodies come in several shapes (linkedin.md §3.1); `serviceErrorCode` is what counts.
+
+use std::io::Read as _;
+
+use bytes::Bytes;
+use http::{
+    HeaderMap,
+    header::{CONTENT_ENCODING, CONTENT_LENGTH, TRANSFER_ENCODING},
+};
+use tokio::time::Instant;
+
+use super::super::{
+    answer::{Answer, AnswerBody, Gathered},
+    backoff::DISCARD_BYTES,
+    exchange::Exchange,
+    thread::Thread,
+};
+
+/// What the 401's code says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Code {
+    /// 65600, 65601, 65602: a new token may help.
+    Curable,
+    /// No code, or a body that cannot be read.
+    Missing,
+    /// Any other: 65604 (we sent none), 65608 (restricted member), …
+    Other,
+}
+
+/// A 401 that was read to its end.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    /// The answer, whole, should it go to the caller after all.
+    pub(super) answer: Answer,
+    pub(super) code: Code,
+    /// A code that LinkedIn also gives for tokens it has issued a moment ago.
+    pub(super) is_lag_code: bool,
+}
+
+/// How long a 401's body is waited for.
+const READ_TIME: std::time::Duration = std::time::Duration::from_secs(1);
+
+impl Refusal {
+    /// Reads the answer's body, at most 64 KiB of it and for at most a second.
+    pub(super) async fn read(thread: &Thread, exchange: &Exchange, answer: Answer) -> Self {
+        let (mut parts, mut body) = answer.into_parts();
+        let deadline = Instant::now() + READ_TIME;
+        let mut gathered = Gathered::default();
+        drop(
+            thread
+                .alarm
+                .until(deadline, gathered.read(&mut body, DISCARD_BYTES))
+                .await,
+        );
+        let show = thread.replay_limits.show_bytes;
+        exchange.with_trip(|trip| trip.body = gathered.kept(show));
+        let bytes = gathered.concat();
+        let number = code(&parts.headers, &bytes);
+        let body = if gathered.is_whole {
+            parts.headers.remove(TRANSFER_ENCODING);
+            parts.headers.insert(CONTENT_LENGTH, bytes.len().into());
+            AnswerBody::whole(bytes)
+        } else {
+            gathered.put_back(body)
+        };
+        let code = match number {
+            Some(65600..=65602) => Code::Curable,
+            Some(_) => Code::Other,
+            None => Code::Missing,
+        };
+        let is_lag_code = matches!(number, Some(65600 | 65601));
+        let answer = Answer::from_parts(parts, body);
+        Self {
+            answer,
+            code,
+            is_lag_code,
+        }
+    }
+}
+
+fn code(headers: &HeaderMap, body: &Bytes) -> Option<u32> {
+    let plain = decoded(headers, body);
+    let json: serde_json::Value = serde_json::from_slice(&plain).ok()?;
+    let number = json
+        .get("serviceErrorCode")
+        .and_then(serde_json::Value::as_u64);
+    number
+        .and_then(|number| u32::try_from(number).ok())
+        .or_else(|| match json.get("code")?.as_str()? {
+            "INVALID_ACCESS_TOKEN" => Some(65600),
+            "REVOKED_ACCESS_TOKEN" => Some(65601),
+            "EXPIRED_ACCESS_TOKEN" => Some(65602),
+            "EMPTY_ACCESS_TOKEN" => Some(65604),
+            "RESTRICTED_MEMBER" => Some(65608),
+            _ => None,
+        })
+}
+
+/// The body without its content coding, at most [`DISCARD_BYTES`] of it: never a bomb.
+fn decoded(headers: &HeaderMap, body: &Bytes) -> Vec<u8> {
+    let coding = headers
+        .get(CONTENT_ENCODING)
+        .map(http::HeaderValue::as_bytes)
+        .unwrap_or_default();
+    let limit = DISCARD_BYTES as u64;
+    let mut plain = Vec::new();
+    let read = match coding {
+        b"gzip" => flate2::read::GzDecoder::new(&body[..])
+            .take(limit)
+            .read_to_end(&mut plain),
+        b"deflate" => flate2::read::ZlibDecoder::new(&body[..])
+            .take(limit)
+            .read_to_end(&mut plain),
+        b"br" => brotli_decompressor::Decompressor::new(&body[..], 4096)
+            .take(limit)
+            .read_to_end(&mut plain),
+        _ => return body.to_vec(),
+    };
+    if read.is_err() { Vec::new() } else { plain }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    #[test]
+    fn the_code_is_found_in_every_shape_of_a_401() {
+        for (why, body, expected) in [
+            (
+                "shape B",
+                r#"{"status":401,"serviceErrorCode":65602,"code":"EXPIRED_ACCESS_TOKEN"}"#,
+                Some(65602),
+            ),
+            (
+                "shape A",
+                r#"{"message":"Member is restricted","serviceErrorCode":65608,"status":401}"#,
+                Some(65608),
+            ),
+            (
+                "code alone",
+                r#"{"status":401,"code":"REVOKED_ACCESS_TOKEN"}"#,
+                Some(65601),
+            ),
+            (
+                "no code",
+                r#"{"status":401,"message":"Unknown authentication schema"}"#,
+                None,
+            ),
+            ("a code as text", r#"{"serviceErrorCode":"65601"}"#, None),
+            ("html", "<html></html>", None),
+            ("nothing", "", None),
+        ] {
+            assert_eq!(
+                code(&HeaderMap::new(), &Bytes::from_static(body.as_bytes())),
+                expected,
+                "{why}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_code_is_found_in_a_compressed_body() {
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        gzip.write_all(br#"{"serviceErrorCode":65601}"#).unwrap();
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_ENCODING, http::HeaderValue::from_static("gzip"));
+
+        assert_eq!(code(&headers, &gzip.finish().unwrap().into()), Some(65601));
+    }
+}

@@ -1,0 +1,368 @@
+//! What the caller really got: counted always, kept for support where something went wrong.
+//!
+//! Armed for every exchange, it pays only when it fires: an answer known to fail is copied (bounded)
+//! as it passes and its end held back until its record is written; one that breaks off, or whose
+//! caller leaves, is recorded from what the exchange noted.
+//!
+//! **Invariant:** an exchange makes at most one incident. A caller that has read a failed answer to its
+//! end finds its id in the log (contract: "Support log"), unless `hold_ms` ran out, which is counted.
+//! **Neighbours:** outside `reply`, so that it sees what goes out; `incident::Recorder` is the door.
+
+use std::{
+    cell::Cell,
+    convert::Infallible,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+use http_body::{Body as _, Frame, SizeHint};
+use tokio::time::Instant;
+use tower::{Layer, Service, layer::layer_fn, service_fn};
+
+use crate::incident::{Kind, Written};
+
+use super::{
+    Call,
+    alarm::Watch,
+    answer::{Answer, AnswerBody, AnswerBroken, Gathered, Streamed},
+    exchange::{Exchange, Trip},
+    thread::Thread,
+};
+
+mod outlive;
+mod record;
+
+use outlive::Outliving;
+use record::Given;
+
+/// Counts and keeps.
+pub(crate) fn layer<S>(
+    thread: Rc<Thread>,
+) -> impl Layer<S, Service = impl Service<Call, Response = Answer, Error = Infallible> + Clone> + Clone
+where
+    S: Service<Call, Response = Answer, Error = Infallible> + Clone + 'static,
+{
+    layer_fn(move |inner: S| {
+        let thread = Rc::clone(&thread);
+        service_fn(move |call: Call| {
+            let exchange = Rc::clone(&call.exchange);
+            let work = run(inner.clone(), Rc::clone(&thread), call);
+            Outliving::new(work, exchange, Rc::clone(&thread))
+        })
+    })
+}
+
+async fn run<S>(mut inner: S, thread: Rc<Thread>, call: Call) -> Result<Answer, Infallible>
+where
+    S: Service<Call, Response = Answer, Error = Infallible>,
+{
+    let exchange = Rc::clone(&call.exchange);
+    let cut_short = CutShort {
+        thread: &thread,
+        exchange: &exchange,
+        is_armed: Cell::new(true),
+    };
+    let answer = inner.call(call).await?;
+    cut_short.is_armed.set(false);
+    count(&thread, &exchange);
+    Ok(watch_over(&thread, &exchange, answer).await)
+}
+
+/// Records an exchange whose future is dropped before it had an answer: the caller hung up.
+struct CutShort<'a> {
+    thread: &'a Thread,
+    exchange: &'a Exchange,
+    is_armed: Cell<bool>,
+}
+
+impl Drop for CutShort<'_> {
+    fn drop(&mut self) {
+        if !self.is_armed.get() {
+            return;
+        }
+        self.exchange.caller_left.set(true);
+        self.exchange.note_abandoned();
+        count(self.thread, self.exchange);
+        drop(record::hand_over(
+            self.thread,
+            self.exchange,
+            Kind::CallerLeft,
+            None,
+        ));
+    }
+}
+
+fn count(thread: &Thread, exchange: &Exchange) {
+    let shard = &thread.shard;
+    shard.exchange(exchange.outcome.get());
+    if exchange.caller_left.get() {
+        shard.caller_left();
+    }
+    let others = exchange.linkedin_time.get() + exchange.token_time.get();
+    shard.overhead(exchange.started.elapsed().saturating_sub(others));
+}
+
+/// Decides what the answer is worth.
+async fn watch_over(thread: &Rc<Thread>, exchange: &Rc<Exchange>, answer: Answer) -> Answer {
+    let failed = answer.status().as_u16() >= 400 || exchange.failure.borrow().is_some();
+    let kind = match () {
+        () if exchange.caller_left.get() => Some(Kind::CallerLeft),
+        () if failed => Some(Kind::Failed),
+        () if exchange.trips.borrow().len() > 1 => Some(Kind::Recovered),
+        () => None,
+    };
+    let (parts, body) = answer.into_parts();
+    let body = match (kind, body) {
+        (Some(kind), body) => {
+            let mut kept = Kept::new(thread, exchange, kind, parts.status, &parts.headers, body);
+            if kept.body.is_end_stream() {
+                // No body follows: the head itself waits for the record.
+                std::future::poll_fn(|task| kept.poll_recorded(task)).await;
+            }
+            AnswerBody::Kept(Box::new(kept))
+        }
+        (None, AnswerBody::Streamed(streamed)) => {
+            let given = Given::head(parts.status, HeaderMap::new());
+            AnswerBody::Watched(Unkept {
+                streamed,
+                watch: Armed::new(thread, exchange, given),
+            })
+        }
+        (None, body) => body,
+    };
+    Answer::from_parts(parts, body)
+}
+
+/// Hands an incident over should the body it belongs to be dropped before its end.
+#[derive(Debug)]
+struct Armed {
+    thread: Rc<Thread>,
+    exchange: Rc<Exchange>,
+    given: Given,
+    has_ended: bool,
+}
+
+impl Armed {
+    fn new(thread: &Rc<Thread>, exchange: &Rc<Exchange>, given: Given) -> Self {
+        let (thread, exchange) = (Rc::clone(thread), Rc::clone(exchange));
+        Self {
+            thread,
+            exchange,
+            given,
+            has_ended: false,
+        }
+    }
+
+    fn note_broken(&self, error: AnswerBroken) {
+        self.exchange
+            .note_broken(error.as_broken(), error.to_string());
+        self.exchange
+            .note_then("not sent again, because the answer was on its way".to_owned());
+    }
+
+    /// Hands the incident over, once.
+    fn record(&mut self, kind: Kind) -> Option<Written> {
+        self.has_ended = true;
+        let given = std::mem::replace(
+            &mut self.given,
+            Given::head(StatusCode::OK, HeaderMap::new()),
+        );
+        record::hand_over(&self.thread, &self.exchange, kind, Some(given))
+    }
+}
+
+impl Drop for Armed {
+    fn drop(&mut self) {
+        if !self.has_ended {
+            self.exchange.caller_left.set(true);
+            self.thread.shard.caller_left();
+            self.exchange.with_trip(Trip::keep_heads);
+            drop(self.record(Kind::CallerLeft));
+        }
+    }
+}
+
+/// A good answer's body: nothing is kept, but breaking off is noticed.
+#[derive(Debug)]
+pub(crate) struct Unkept {
+    streamed: Streamed,
+    watch: Armed,
+}
+
+impl Unkept {
+    pub(crate) fn poll_frame(
+        &mut self,
+        task: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, AnswerBroken>>> {
+        let polled = ready!(self.streamed.poll_frame(task));
+        if let Some(Err(error)) = &polled {
+            self.watch.note_broken(*error);
+            drop(self.watch.record(Kind::Cut));
+        }
+        self.watch.has_ended |= self.streamed.is_end_stream();
+        Poll::Ready(polled)
+    }
+
+    pub(crate) fn is_end_stream(&self) -> bool {
+        self.streamed.is_end_stream()
+    }
+
+    pub(crate) fn size_hint(&self) -> SizeHint {
+        self.streamed.size_hint()
+    }
+}
+
+impl Drop for Unkept {
+    fn drop(&mut self) {
+        // A body that hyper need not poll (HEAD, 204, 304) has ended without a word.
+        self.watch.has_ended |= self.streamed.is_end_stream();
+    }
+}
+
+/// The body of an answer that becomes an incident: copied as it passes, one frame behind, so that its
+/// last frame can wait for the record.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    body: Box<AnswerBody>,
+    armed: Armed,
+    kind: Kind,
+    /// The frame that is held back until it is known whether another follows.
+    ahead: Option<Frame<Bytes>>,
+    state: State,
+    /// What the caller is told about the length; the frame held back is part of it.
+    passed: u64,
+    length: Option<u64>,
+}
+
+#[derive(Debug)]
+enum State {
+    Streaming,
+    /// The record is on its way to the disk; the last frame waits until this moment at most.
+    Recording(Written, Watch),
+    Done,
+}
+
+impl Kept {
+    fn new(
+        thread: &Rc<Thread>,
+        exchange: &Rc<Exchange>,
+        kind: Kind,
+        status: StatusCode,
+        headers: &HeaderMap,
+        body: AnswerBody,
+    ) -> Self {
+        let armed = Armed::new(thread, exchange, Given::head(status, headers.clone()));
+        let length = body.size_hint().exact();
+        let body = Box::new(body);
+        Self {
+            body,
+            armed,
+            kind,
+            ahead: None,
+            state: State::Streaming,
+            passed: 0,
+            length,
+        }
+    }
+
+    pub(crate) fn poll_frame(
+        &mut self,
+        task: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, AnswerBroken>>> {
+        loop {
+            match &self.state {
+                State::Streaming => {}
+                State::Recording(..) => ready!(self.poll_recorded(task)),
+                State::Done => {
+                    return Poll::Ready(self.ahead.take().map(|frame| Ok(self.pass(frame))));
+                }
+            }
+            if self.body.is_end_stream() {
+                ready!(self.poll_recorded(task));
+                continue;
+            }
+            match ready!(Pin::new(&mut *self.body).poll_frame(task)) {
+                Some(Ok(frame)) => {
+                    self.keep(&frame);
+                    if let Some(before) = self.ahead.replace(frame) {
+                        return Poll::Ready(Some(Ok(self.pass(before))));
+                    }
+                }
+                Some(Err(error)) => {
+                    self.armed.note_broken(error);
+                    drop(self.armed.record(Kind::Cut));
+                    self.state = State::Done;
+                    self.ahead = None;
+                    return Poll::Ready(Some(Err(error)));
+                }
+                None => ready!(self.poll_recorded(task)),
+            }
+        }
+    }
+
+    fn keep(&mut self, frame: &Frame<Bytes>) {
+        if let Some(chunk) = frame.data_ref() {
+            let limit = self.armed.thread.replay_limits.show_bytes;
+            self.armed.given.body.note(chunk, limit);
+        }
+    }
+
+    fn pass(&mut self, frame: Frame<Bytes>) -> Frame<Bytes> {
+        self.passed += frame.data_ref().map_or(0, Bytes::len) as u64;
+        frame
+    }
+
+    /// Hands the incident over and waits until it is written, or the hold is over.
+    fn poll_recorded(&mut self, task: &mut Context<'_>) -> Poll<()> {
+        if let State::Streaming = self.state {
+            self.armed.given.body.complete = true;
+            let written = self.armed.record(self.kind);
+            let thread = &self.armed.thread;
+            self.state = match written {
+                Some(written) if self.kind == Kind::Failed => {
+                    let until = Instant::now() + thread.recorder.hold();
+                    State::Recording(written, thread.alarm.watch(until))
+                }
+                _ => State::Done,
+            };
+        }
+        if let State::Recording(written, watch) = &mut self.state {
+            if Pin::new(written).poll(task).is_pending() {
+                ready!(watch.poll_late(task));
+                self.armed.thread.recorder.late();
+            }
+            self.state = State::Done;
+        }
+        Poll::Ready(())
+    }
+
+    pub(crate) fn is_end_stream(&self) -> bool {
+        matches!(self.state, State::Done) && self.ahead.is_none()
+    }
+
+    pub(crate) fn size_hint(&self) -> SizeHint {
+        match self.length {
+            Some(length) => SizeHint::with_exact(length.saturating_sub(self.passed)),
+            None => SizeHint::default(),
+        }
+    }
+}
+
+/// Reads the answer that nobody waits for any more, so that its record is whole.
+async fn absorb(thread: Rc<Thread>, answer: Answer) {
+    let mut body = answer.into_body();
+    let deadline = Instant::now() + ABSORB_TIME;
+    let mut gathered = Gathered::default();
+    drop(
+        thread
+            .alarm
+            .until(deadline, gathered.read(&mut body, ABSORB_BYTES))
+            .await,
+    );
+}
+
+const ABSORB_TIME: std::time::Duration = std::time::Duration::from_secs(10);
+const ABSORB_BYTES: usize = 1024 * 1024;

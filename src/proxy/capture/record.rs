@@ -1,0 +1,179 @@
+//! From an exchange's notes to an incident.
+
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode, header::AUTHORIZATION};
+
+use crate::{
+    exchange::{Attempt, CallerSeen, Fault, KeptBody, Outcome},
+    incident::{AnswerGiven, Incident, Kind, RequestSeen, Written},
+};
+
+use super::super::{
+    exchange::{Exchange, Trip},
+    failure::Failure,
+    thread::Thread,
+};
+
+/// What the caller was given, as far as it got.
+#[derive(Debug)]
+pub(super) struct Given {
+    status: StatusCode,
+    headers: HeaderMap,
+    pub(super) body: KeptBody,
+}
+
+impl Given {
+    pub(super) fn head(status: StatusCode, headers: HeaderMap) -> Self {
+        Self {
+            status,
+            headers,
+            body: KeptBody::default(),
+        }
+    }
+}
+
+/// Hands the exchange's incident to the log; none if that was done before.
+pub(super) fn hand_over(
+    thread: &Thread,
+    exchange: &Exchange,
+    kind: Kind,
+    given: Option<Given>,
+) -> Option<Written> {
+    if exchange.is_recorded.replace(true) {
+        return None;
+    }
+    let incident = incident(thread, exchange, kind, given);
+    thread.shard.incident(incident.fault);
+    Some(thread.recorder.record(incident))
+}
+
+fn incident(thread: &Thread, exchange: &Exchange, kind: Kind, given: Option<Given>) -> Incident {
+    let (head, target) = exchange.request_head();
+    let failure = exchange.failure.borrow().clone();
+    let admitted = exchange.admitted.get();
+    let member = exchange.member();
+    let secrets = secrets(exchange);
+    let mut attempts = attempts(thread, exchange);
+    if let (Some(last), Some(given), None) = (attempts.last_mut(), &given, &failure) {
+        // What the caller got is what LinkedIn's last answer held.
+        last.body = given.body.clone();
+    }
+    Incident {
+        id: exchange.id,
+        started_micros: exchange.started_micros,
+        took: exchange.started.elapsed(),
+        fault: fault(kind, failure.as_ref(), given.as_ref(), &attempts),
+        kind,
+        code: failure.as_ref().map(Failure::code),
+        linkedin_code: None,
+        verdict: verdict(kind, exchange, failure.as_ref(), &attempts),
+        caller: admitted.map(|admitted| CallerSeen {
+            name: admitted.key.caller.clone(),
+            key_id: admitted.key.id.clone(),
+        }),
+        member: member.cloned(),
+        member_urn: member.and_then(|member| thread.credentials.urn(member)),
+        client_id: member.and_then(|member| thread.credentials.client_id(&member.application)),
+        data_key: member.and_then(|member| thread.credentials.data_key(member)),
+        secrets,
+        request: RequestSeen {
+            method: exchange.method.clone(),
+            target,
+            version: exchange.version,
+            head,
+            body: exchange.body().seen(),
+        },
+        attempts,
+        answer: given.map(|given| AnswerGiven {
+            status: given.status,
+            headers: given.headers,
+            body: given.body,
+        }),
+        outcome: exchange.outcome.get(),
+    }
+}
+
+fn attempts(thread: &Thread, exchange: &Exchange) -> Vec<Attempt> {
+    let trips = std::mem::take(&mut *exchange.trips.borrow_mut());
+    let url = exchange
+        .admitted
+        .get()
+        .map_or_else(String::new, |admitted| {
+            format!(
+                "{}{}",
+                thread.pool(admitted.endpoint).target(),
+                admitted.target
+            )
+        });
+    trips
+        .into_iter()
+        .map(|trip| trip.into_attempt(exchange, url.clone()))
+        .collect()
+}
+
+/// The exchange's own secrets: tokens it carried, and what the caller presented.
+fn secrets(exchange: &Exchange) -> Vec<Bytes> {
+    let trips = exchange.trips.borrow();
+    let carried = |trip: &Trip| Bytes::copy_from_slice(trip.token.header.as_bytes());
+    let mut secrets: Vec<Bytes> = trips.iter().map(carried).collect();
+    secrets.extend(exchange.presented.borrow().iter().cloned());
+    for value in exchange.headers.get_all(AUTHORIZATION).iter().take(2) {
+        secrets.push(Bytes::copy_from_slice(value.as_bytes()));
+    }
+    secrets.iter().filter_map(|secret| bare(secret)).collect()
+}
+
+/// The secret itself: without its scheme and without `~NAME`. Shorter ones would redact prose.
+fn bare(secret: &Bytes) -> Option<Bytes> {
+    let token = secret.split(|byte| *byte == b' ').next_back()?;
+    let token = token.split(|byte| *byte == b'~').next()?;
+    (token.len() >= 12).then(|| secret.slice_ref(token))
+}
+
+fn fault(
+    kind: Kind,
+    failure: Option<&Failure>,
+    given: Option<&Given>,
+    attempts: &[Attempt],
+) -> Fault {
+    if kind == Kind::CallerLeft {
+        return Fault::Caller;
+    }
+    if let Some(failure) = failure {
+        return failure.fault();
+    }
+    let status = given.map_or(StatusCode::OK, |given| given.status);
+    let first = attempts.first().and_then(|attempt| attempt.status);
+    match (status.as_u16(), first.map(|status| status.as_u16())) {
+        (401, _) => Fault::Member,
+        (429 | 500.., _) => Fault::LinkedIn,
+        (400..429 | 430..500, _) => Fault::Caller,
+        (_, Some(401)) if kind == Kind::Recovered => Fault::Member,
+        _ => Fault::LinkedIn,
+    }
+}
+
+/// One sentence for support.
+fn verdict(
+    kind: Kind,
+    exchange: &Exchange,
+    failure: Option<&Failure>,
+    attempts: &[Attempt],
+) -> String {
+    let fate = match exchange.outcome.get() {
+        Outcome::Unknown if exchange.class.is_write() => "; whether it was processed is not known",
+        _ => "",
+    };
+    let last = attempts.last().and_then(|attempt| attempt.status);
+    let answered = last.map_or_else(
+        || "no answer had come".to_owned(),
+        |status| format!("LinkedIn answered {}", status.as_u16()),
+    );
+    match (kind, failure) {
+        (Kind::CallerLeft, _) => format!("the caller left before its answer; {answered}{fate}"),
+        (Kind::Cut, _) => format!("the answer broke off on its way to the caller{fate}"),
+        (Kind::Recovered, _) => format!("recovered after {} attempts: {answered}", attempts.len()),
+        (Kind::Failed, Some(failure)) => format!("{}{fate}", failure.advice()),
+        (Kind::Failed, None) => format!("{answered}; it was passed on unchanged{fate}"),
+    }
+}

@@ -1,0 +1,48 @@
+//! The total time of an exchange: from the request's head to the answer's head.
+//!
+//! All attempts, waits and renewals are inside it; it stands still while body bytes flow (those
+//! have their own pace). The layers below look at [`Exchange::deadline`] themselves and end in good
+//! order; this layer holds it should one of them not, and at shutdown.
+
+use std::{pin::pin, rc::Rc, task::Poll};
+
+use tokio::time::{Duration, Instant};
+use tower::{Layer, Service, layer::layer_fn, service_fn};
+
+use super::{answer::Answer, exchange::Exchange, failure::Failure, thread::Thread};
+
+/// Time for the layers below to notice their deadline by themselves and say what happened.
+const GRACE: Duration = Duration::from_millis(200);
+
+/// Sets the deadline and holds it.
+pub(crate) fn layer<S>(
+    thread: Rc<Thread>,
+) -> impl Layer<S, Service = impl Service<super::Call, Response = Answer, Error = Failure> + Clone> + Clone
+where
+    S: Service<super::Call, Response = Answer, Error = Failure> + Clone,
+{
+    layer_fn(move |inner: S| {
+        let thread = Rc::clone(&thread);
+        service_fn(move |call| run(inner.clone(), Rc::clone(&thread), call))
+    })
+}
+
+async fn run<S>(mut inner: S, thread: Rc<Thread>, call: super::Call) -> Result<Answer, Failure>
+where
+    S: Service<super::Call, Response = Answer, Error = Failure>,
+{
+    let exchange: Rc<Exchange> = Rc::clone(&call.exchange);
+    let mut watch = thread.alarm.watch(Instant::now());
+    let mut work = pin!(inner.call(call));
+    std::future::poll_fn(|task| {
+        if let Poll::Ready(ended) = work.as_mut().poll(task) {
+            return Poll::Ready(ended);
+        }
+        if thread.is_stopping() {
+            return Poll::Ready(Err(Failure::ShuttingDown));
+        }
+        watch.reset(exchange.deadline() + GRACE);
+        watch.poll_late(task).map(|_| Err(Failure::LinkedInTimeout))
+    })
+    .await
+}

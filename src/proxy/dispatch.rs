@@ -1,0 +1,335 @@
+//! One attempt: headers for LinkedIn, a connection from the pool, the answer's head.
+//!
+//! **Invariant:** host, port, SNI and `Host` come from the configuration alone; path and query are the
+//! caller's bytes. Redirects are passed on, never followed; an answer of 101 never switches anything.
+//! **Neighbours:** `backoff` calls it once per attempt and decides what a failure means.
+
+use std::{rc::Rc, time::Duration};
+
+use http::{
+    HeaderMap, HeaderValue, Request, StatusCode, Uri, Version,
+    header::{AUTHORIZATION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING, VIA},
+    uri::{PathAndQuery, Scheme},
+};
+use hyper::{body::Incoming, client::conn::TrySendError};
+use tokio::time::Instant;
+
+use crate::{
+    credentials::Token,
+    dial::{BaseUrl, DialError, chain},
+    exchange::Broken,
+};
+
+use super::{
+    alarm::Late,
+    answer::{Answer, AnswerBody, Streamed},
+    exchange::{Admitted, Endpoint, Exchange},
+    failure::Failure,
+    headers::{self, Fate, HopNames},
+    replay::{BodyBroken, Pace, Replayed},
+    thread::Thread,
+};
+
+mod local;
+pub(crate) mod pool;
+
+use pool::{Lease, Pool};
+
+/// One attempt to be made.
+#[derive(Clone, Debug)]
+pub(crate) struct Sending {
+    pub(crate) exchange: Rc<Exchange>,
+    pub(crate) token: Token,
+}
+
+/// How an attempt failed.
+#[derive(Clone, Debug)]
+pub(crate) struct Lost {
+    /// What the caller is told if it is not sent again.
+    pub(crate) failure: Failure,
+    /// Proof that no byte of the request reached LinkedIn's application.
+    pub(crate) nothing_sent: bool,
+}
+
+/// Makes one attempt; it ends in an answer of any status, or is lost.
+pub(crate) async fn attempt(thread: Rc<Thread>, sending: Sending) -> Result<Answer, Lost> {
+    let Sending { exchange, token } = sending;
+    let Some(admitted) = exchange.admitted.get() else {
+        return Err(Lost {
+            failure: Failure::Internal,
+            nothing_sent: true,
+        });
+    };
+    let reason = exchange.next_reason.get();
+    thread.shard.attempt(reason);
+    let began = Instant::now();
+    exchange.begin_trip(token.clone(), reason);
+
+    let settings = &thread.settings.linkedin;
+    let total = exchange.deadline.get();
+    let limit = total.min(began + settings.attempt_time);
+    let pool = thread.pool(admitted.endpoint);
+    let trip = round_trip(&thread, &exchange, admitted, &token, pool);
+    let ended = thread
+        .alarm
+        .until_moving(|| exchange.moved(limit), trip)
+        .await;
+
+    exchange.add_linkedin_time(began.elapsed());
+    match ended {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(lost)) => Err(lost),
+        Err(Late) => Err(late(&exchange, began.elapsed())),
+    }
+}
+
+async fn round_trip(
+    thread: &Rc<Thread>,
+    exchange: &Rc<Exchange>,
+    admitted: &Admitted,
+    token: &Token,
+    pool: &Pool,
+) -> Result<Answer, Lost> {
+    let mut lease = pool
+        .take(exchange.class.is_write())
+        .await
+        .map_err(|error| not_connected(exchange, &error))?;
+    exchange.take_connection(&lease);
+    let request = build(
+        thread,
+        exchange,
+        admitted,
+        token,
+        pool.target(),
+        lease.is_http2(),
+    );
+    match lease.send(request).await {
+        Ok(response) => pass_on(thread, exchange, lease, response).await,
+        Err(error) => Err(broken(exchange, lease, error)),
+    }
+}
+
+/// Builds what LinkedIn gets: the caller's headers in their order, ours in the place of theirs.
+fn build(
+    thread: &Thread,
+    exchange: &Exchange,
+    admitted: &Admitted,
+    token: &Token,
+    target: &BaseUrl,
+    is_http2: bool,
+) -> Request<Replayed> {
+    let mut request = Request::new(exchange.body().again());
+    *request.method_mut() = exchange.method.clone();
+    *request.uri_mut() = uri(admitted, target, is_http2);
+    *request.version_mut() = if is_http2 {
+        Version::HTTP_2
+    } else {
+        Version::HTTP_11
+    };
+    let out = request.headers_mut();
+    out.reserve(exchange.headers.len() + 3);
+    let connection = HopNames::of(&exchange.headers);
+    for (name, value) in &exchange.headers {
+        match headers::fate(name, &connection) {
+            Fate::Kept => drop(out.append(name, value.clone())),
+            Fate::Token => drop(out.insert(AUTHORIZATION, token.header.clone())),
+            Fate::Host if !is_http2 => drop(out.insert(HOST, thread.host(admitted.endpoint))),
+            Fate::Framing => frame(out, exchange, value, is_http2),
+            Fate::Host | Fate::Dropped => {}
+        }
+    }
+    if !is_http2 && !out.contains_key(HOST) {
+        out.insert(HOST, thread.host(admitted.endpoint));
+    }
+    if !out.contains_key(AUTHORIZATION) {
+        out.insert(AUTHORIZATION, token.header.clone());
+    }
+    if thread.settings.linkedin.send_via {
+        out.append(VIA, HeaderValue::from_static("1.1 linkgate"));
+    }
+    if is_http2 {
+        let sent = out.clone();
+        exchange.with_trip(|trip| trip.sent_headers = Some(sent));
+    }
+    request
+}
+
+/// The caller's framing becomes ours, in its place: exact length or chunked (RFC 9112 §6).
+fn frame(out: &mut HeaderMap, exchange: &Exchange, value: &HeaderValue, is_http2: bool) {
+    match exchange.body().length() {
+        Some(_) if exchange.headers.contains_key(TRANSFER_ENCODING) => {}
+        Some(_) => drop(out.insert(CONTENT_LENGTH, value.clone())),
+        None if is_http2 => {}
+        None => drop(out.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"))),
+    }
+}
+
+/// HTTP/1 wants origin form, HTTP/2 the whole; path and query are the caller's bytes either way.
+fn uri(admitted: &Admitted, target: &BaseUrl, is_http2: bool) -> Uri {
+    let mut parts = http::uri::Parts::default();
+    parts.path_and_query = Some(with_prefix(target, &admitted.target));
+    if is_http2 {
+        parts.scheme = Some(if target.is_tls() {
+            Scheme::HTTPS
+        } else {
+            Scheme::HTTP
+        });
+        parts.authority = Some(target.authority().clone());
+    }
+    Uri::from_parts(parts).unwrap_or_default()
+}
+
+fn with_prefix(target: &BaseUrl, path: &PathAndQuery) -> PathAndQuery {
+    if target.path().is_empty() {
+        return path.clone();
+    }
+    format!("{}{path}", target.path())
+        .parse()
+        .unwrap_or_else(|_| path.clone())
+}
+
+/// LinkedIn answered: its headers without one hop's, its body as it comes.
+async fn pass_on(
+    thread: &Rc<Thread>,
+    exchange: &Rc<Exchange>,
+    lease: Lease,
+    response: http::Response<Incoming>,
+) -> Result<Answer, Lost> {
+    let (mut parts, body) = response.into_parts();
+    exchange.note_head(
+        parts.status,
+        lease.is_http2().then(|| parts.headers.clone()),
+    );
+    if parts.status == StatusCode::SWITCHING_PROTOCOLS {
+        exchange
+            .with_trip(|trip| trip.broken = Some((Broken::Protocol, "101 answered".to_owned())));
+        let failure = Failure::ProtocolError("it wants to switch protocols (101)");
+        return Err(Lost {
+            failure,
+            nothing_sent: false,
+        });
+    }
+    let passes_trailers = headers::takes_trailers(&exchange.headers);
+    headers::strip_hop(&mut parts.headers, passes_trailers);
+    parts.version = Version::HTTP_11;
+    let reason = parts.extensions.remove::<hyper::ext::ReasonPhrase>();
+    parts.extensions = http::Extensions::new();
+    reason.map(|reason| parts.extensions.insert(reason));
+
+    let pace = Pace::new(thread.pace(), &thread.alarm);
+    let mut streamed = Streamed::new(body, lease, Rc::clone(exchange), pace, passes_trailers);
+    std::future::poll_fn(|task| {
+        streamed.poll_first(task);
+        std::task::Poll::Ready(())
+    })
+    .await;
+    Ok(Answer::from_parts(parts, AnswerBody::Streamed(streamed)))
+}
+
+fn not_connected(exchange: &Exchange, error: &DialError) -> Lost {
+    let broken = match error {
+        DialError::Dns(_) => Broken::Dns,
+        DialError::Connect(_) => Broken::Connect,
+        DialError::Timeout(_) => Broken::ConnectTimeout,
+        DialError::Tls(_) => Broken::Tls,
+    };
+    exchange.note_broken(broken, error.to_string());
+    Lost {
+        failure: Failure::Unreachable(broken),
+        nothing_sent: true,
+    }
+}
+
+/// Sorts out what a failed send means. Nothing was sent if hyper gives the request back, if the
+/// connection's own counter did not move, or if LinkedIn said so on HTTP/2.
+fn broken(exchange: &Exchange, lease: Lease, mut error: TrySendError<Request<Replayed>>) -> Lost {
+    let came_back = error.take_message().is_some();
+    let error = error.into_error();
+    let refused = is_refused_stream(&error);
+    let is_http2 = lease.is_http2();
+    if refused || came_back {
+        lease.retire();
+    }
+    let silent = !is_http2 && !exchange.has_sent_bytes();
+    if let Some(body) = exchange.body().broken() {
+        exchange.note_broken(Broken::RequestBody, body.to_string());
+        return Lost {
+            failure: of_body(body),
+            nothing_sent: false,
+        };
+    }
+    let kind = match () {
+        () if refused => Broken::RefusedStream,
+        () if error.is_parse() => Broken::Protocol,
+        () => Broken::Cut,
+    };
+    exchange.note_broken(kind, chain(&error));
+    let failure = match kind {
+        Broken::Protocol => Failure::ProtocolError("it is no HTTP"),
+        _ => Failure::Unreachable(kind),
+    };
+    Lost {
+        failure,
+        nothing_sent: refused || came_back || silent,
+    }
+}
+
+fn of_body(body: BodyBroken) -> Failure {
+    match body {
+        BodyBroken::Cut => Failure::Malformed("its body broke off"),
+        BodyBroken::TooSlow => Failure::RequestTimeout,
+        BodyBroken::TooLarge => Failure::BodyTooLarge,
+    }
+}
+
+/// A remote GOAWAY that leaves the stream out, or `REFUSED_STREAM`: not processed (RFC 9113 §8.7).
+fn is_refused_stream(error: &hyper::Error) -> bool {
+    let mut cause = std::error::Error::source(error);
+    while let Some(inner) = cause {
+        if let Some(h2) = inner.downcast_ref::<h2::Error>() {
+            return h2.is_remote()
+                && (h2.is_go_away() || h2.reason() == Some(h2::Reason::REFUSED_STREAM));
+        }
+        cause = inner.source();
+    }
+    false
+}
+
+/// The attempt's or the exchange's time was over.
+fn late(exchange: &Exchange, spent: Duration) -> Lost {
+    if let Some(body) = exchange.body().broken() {
+        exchange.note_broken(Broken::RequestBody, body.to_string());
+        return Lost {
+            failure: of_body(body),
+            nothing_sent: false,
+        };
+    }
+    let connected = exchange.is_connected();
+    let nothing_sent = !connected || (!exchange.is_on_http2() && !exchange.has_sent_bytes());
+    let kind = if connected {
+        Broken::Timeout
+    } else {
+        Broken::ConnectTimeout
+    };
+    exchange.note_broken(kind, format!("no answer within {} ms", spent.as_millis()));
+    let failure = if connected {
+        Failure::LinkedInTimeout
+    } else {
+        Failure::Unreachable(kind)
+    };
+    Lost {
+        failure,
+        nothing_sent,
+    }
+}
+
+/// The member's attempts go to one of two hosts.
+impl Endpoint {
+    pub(crate) fn of(path: &str) -> Self {
+        if path.starts_with("/dms-uploads/") {
+            Self::Uploads
+        } else {
+            Self::Api
+        }
+    }
+}

@@ -1,0 +1,374 @@
+//! HeadTap: the wire's own truth about heads, sizes and progress.
+//!
+//! Wraps the plain-text side of a connection (inside TLS) and keeps the raw bytes of the current
+//! head in each direction, byte counters, and when something last moved. It finds lines, it does
+//! not parse HTTP: that stays hyper's work, and what hyper understood is compared with what stood
+//! on the wire wherever the two could differ.
+//!
+//! **Invariant:** at most [`HEAD_LIMIT`] bytes a direction are kept, in buffers that are reused.
+//! **Neighbours:** `accept` taps callers, `dispatch::pool` taps LinkedIn; `identify`, `capture` and
+//! `backoff` ask.
+
+use std::{
+    cell::{Cell, RefCell},
+    io::{self, IoSlice},
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http::StatusCode;
+use memchr::memmem;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::Instant,
+};
+
+/// A head beyond this is not kept whole (hyper refuses a caller's head well before twice this).
+const HEAD_LIMIT: usize = 64 * 1024 + 4096;
+
+/// What the tap knows, shared with whoever follows the exchange on this connection.
+#[derive(Debug)]
+pub(crate) struct Tap {
+    read: RefCell<HeadBuffer>,
+    written: RefCell<HeadBuffer>,
+    bytes_read: Cell<u64>,
+    bytes_written: Cell<u64>,
+    write_is_blocked: Cell<bool>,
+    /// When the head under way began, or the connection fell silent.
+    since: Cell<Instant>,
+    is_busy: Cell<bool>,
+    informational: RefCell<Vec<StatusCode>>,
+}
+
+/// More 1xx heads than this before one answer are not worth remembering.
+const MAX_INFORMATIONAL: usize = 8;
+
+/// One direction's current head.
+#[derive(Debug, Default)]
+struct HeadBuffer {
+    bytes: Vec<u8>,
+    /// Length of the head with its empty line, once that was seen.
+    complete: Option<usize>,
+    /// More came than [`HEAD_LIMIT`] before the head ended.
+    is_cut: bool,
+}
+
+impl HeadBuffer {
+    fn reset(&mut self) {
+        self.bytes.clear();
+        self.complete = None;
+        self.is_cut = false;
+    }
+
+    /// Takes what belongs to the head; returns what came after its end.
+    fn feed<'a>(&mut self, chunk: &'a [u8]) -> &'a [u8] {
+        if self.complete.is_some() || self.is_cut || chunk.is_empty() {
+            return chunk;
+        }
+        let before = self.bytes.len();
+        // The empty line may straddle two reads: look again at the last three bytes.
+        let from = self.bytes.len().saturating_sub(3);
+        let room = HEAD_LIMIT.saturating_sub(self.bytes.len());
+        let taken = chunk.get(..room).unwrap_or(chunk);
+        self.bytes.extend_from_slice(taken);
+        let fresh = self.bytes.get(from..).unwrap_or_default();
+        match memmem::find(fresh, b"\r\n\r\n") {
+            Some(at) => {
+                let end = from + at + 4;
+                self.complete = Some(end);
+                self.bytes.truncate(end);
+                chunk.get(end.saturating_sub(before)..).unwrap_or_default()
+            }
+            None => {
+                self.is_cut = taken.len() < chunk.len();
+                &[]
+            }
+        }
+    }
+
+    /// Whether this is the head of a 1xx answer (RFC 9110 §15.2): the final one follows it.
+    fn is_informational(&self) -> bool {
+        self.head()
+            .is_some_and(|head| head.starts_with(b"HTTP/") && head.get(9) == Some(&b'1'))
+    }
+
+    fn head(&self) -> Option<&[u8]> {
+        self.bytes.get(..self.complete?)
+    }
+}
+
+impl Tap {
+    fn new() -> Rc<Self> {
+        Rc::new(Self {
+            read: RefCell::default(),
+            written: RefCell::default(),
+            bytes_read: Cell::new(0),
+            bytes_written: Cell::new(0),
+            write_is_blocked: Cell::new(false),
+            since: Cell::new(Instant::now()),
+            is_busy: Cell::new(false),
+            informational: RefCell::default(),
+        })
+    }
+
+    /// Forgets both heads: the next bytes either way begin a new message.
+    pub(crate) fn begin(&self) {
+        self.read.borrow_mut().reset();
+        self.written.borrow_mut().reset();
+        self.informational.borrow_mut().clear();
+        self.since.set(Instant::now());
+        self.is_busy.set(false);
+    }
+
+    /// An exchange is under way on this connection until [`Tap::begin`] is called.
+    pub(crate) fn set_busy(&self) {
+        self.is_busy.set(true);
+    }
+
+    /// Whether an exchange is under way.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.is_busy.get()
+    }
+
+    /// The 1xx answers that came before the final one (RFC 9110 §15.2).
+    pub(crate) fn informational(&self) -> Vec<StatusCode> {
+        self.informational.borrow().clone()
+    }
+
+    /// Looks at the head read last, if it is complete.
+    pub(crate) fn with_read_head<T>(&self, look: impl FnOnce(Option<&[u8]>) -> T) -> T {
+        look(self.read.borrow().head())
+    }
+
+    /// Whether bytes of a head came that is not complete yet.
+    pub(crate) fn is_inside_head(&self) -> bool {
+        let head = self.read.borrow();
+        head.complete.is_none() && !head.bytes.is_empty()
+    }
+
+    /// A copy of the head read last.
+    pub(crate) fn read_head(&self) -> Option<Bytes> {
+        self.read.borrow().head().map(Bytes::copy_from_slice)
+    }
+
+    /// A copy of the head written last.
+    pub(crate) fn written_head(&self) -> Option<Bytes> {
+        self.written.borrow().head().map(Bytes::copy_from_slice)
+    }
+
+    /// Bytes read since the connection began.
+    pub(crate) fn bytes_read(&self) -> u64 {
+        self.bytes_read.get()
+    }
+
+    /// Bytes handed to the connection since it began.
+    pub(crate) fn bytes_written(&self) -> u64 {
+        self.bytes_written.get()
+    }
+
+    /// Whether the peer does not take what we have to write.
+    pub(crate) fn write_is_blocked(&self) -> bool {
+        self.write_is_blocked.get()
+    }
+
+    /// When the head under way began; else since when nothing is under way.
+    pub(crate) fn since(&self) -> Instant {
+        self.since.get()
+    }
+
+    fn note_read(&self, chunk: &[u8], skips_informational: bool) {
+        if chunk.is_empty() {
+            return;
+        }
+        self.bytes_read
+            .set(self.bytes_read.get() + chunk.len() as u64);
+        let mut head = self.read.borrow_mut();
+        if head.bytes.is_empty() {
+            self.since.set(Instant::now());
+        }
+        let mut rest = head.feed(chunk);
+        while skips_informational && head.is_informational() {
+            self.note_informational(&head);
+            head.reset();
+            rest = head.feed(rest);
+        }
+    }
+
+    fn note_informational(&self, head: &HeadBuffer) {
+        let mut seen = self.informational.borrow_mut();
+        let status = head.head().and_then(|head| head.get(9..12));
+        if let Some(status) = status.and_then(|status| StatusCode::from_bytes(status).ok())
+            && seen.len() < MAX_INFORMATIONAL
+        {
+            seen.push(status);
+        }
+    }
+
+    fn note_written(&self, slices: &[IoSlice<'_>], mut written: usize) {
+        self.bytes_written
+            .set(self.bytes_written.get() + written as u64);
+        let mut head = self.written.borrow_mut();
+        for slice in slices {
+            let taken = written.min(slice.len());
+            head.feed(slice.get(..taken).unwrap_or_default());
+            written -= taken;
+            if written == 0 {
+                break;
+            }
+        }
+    }
+}
+
+/// A stream whose bytes pass under a [`Tap`].
+#[derive(Debug)]
+pub(crate) struct Tapped<S> {
+    stream: S,
+    tap: Rc<Tap>,
+    /// Whether we are the client here: answers may be preceded by 1xx heads.
+    is_client: bool,
+}
+
+impl<S> Tapped<S> {
+    /// Taps a caller's connection.
+    pub(crate) fn caller(stream: S) -> Self {
+        Self {
+            stream,
+            tap: Tap::new(),
+            is_client: false,
+        }
+    }
+
+    /// Taps a connection to LinkedIn.
+    pub(crate) fn linkedin(stream: S) -> Self {
+        Self {
+            stream,
+            tap: Tap::new(),
+            is_client: true,
+        }
+    }
+
+    /// The shared knowledge.
+    pub(crate) fn tap(&self) -> Rc<Tap> {
+        Rc::clone(&self.tap)
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Tapped<S> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        task: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let before = buffer.filled().len();
+        let polled = Pin::new(&mut this.stream).poll_read(task, buffer);
+        if let Poll::Ready(Ok(())) = polled {
+            let chunk = buffer.filled().get(before..).unwrap_or_default();
+            this.tap.note_read(chunk, this.is_client);
+        }
+        polled
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Tapped<S> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        task: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let polled = Pin::new(&mut this.stream).poll_write(task, bytes);
+        this.tap.write_is_blocked.set(polled.is_pending());
+        if let Poll::Ready(Ok(written)) = polled {
+            this.tap.note_written(&[IoSlice::new(bytes)], written);
+        }
+        polled
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        task: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let polled = Pin::new(&mut this.stream).poll_write_vectored(task, slices);
+        this.tap.write_is_blocked.set(polled.is_pending());
+        if let Poll::Ready(Ok(written)) = polled {
+            this.tap.note_written(slices, written);
+        }
+        polled
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_flush(task)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_shutdown(task)
+    }
+}
+
+/// The method and target of a raw request head, as far as they can be told apart.
+pub(crate) fn request_line(head: &[u8]) -> Option<(&[u8], &[u8])> {
+    let line = head.split(|byte| *byte == b'\r').next()?;
+    let mut words = line.split(|byte| *byte == b' ');
+    let (method, target) = (words.next()?, words.next()?);
+    (words.next()?.starts_with(b"HTTP/") && words.next().is_none()).then_some((method, target))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fed(chunks: &[&[u8]]) -> HeadBuffer {
+        let mut buffer = HeadBuffer::default();
+        for chunk in chunks {
+            buffer.feed(chunk);
+        }
+        buffer
+    }
+
+    #[test]
+    fn a_head_is_found_however_the_reads_cut_it() {
+        let wire = b"GET / HTTP/1.1\r\nHost: x\r\n\r\nbody";
+        for cut in 1..wire.len() {
+            let (one, two) = wire.split_at(cut);
+            assert_eq!(
+                fed(&[one, two]).head().unwrap(),
+                &wire[..27],
+                "cut at {cut}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_endless_head_is_not_kept_whole() {
+        let buffer = fed(&[&vec![b'a'; HEAD_LIMIT], b"more"]);
+
+        assert!(buffer.is_cut && buffer.head().is_none());
+        assert_eq!(buffer.bytes.len(), HEAD_LIMIT);
+    }
+
+    #[test]
+    fn the_final_head_stands_after_an_informational_one() {
+        let tap = Tap::new();
+
+        tap.note_read(b"HTTP/1.1 100 Continue\r\n\r\n", true);
+        tap.note_read(
+            b"HTTP/1.1 103 Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\n",
+            true,
+        );
+        tap.note_read(b"A: b\r\n\r\n", true);
+
+        assert_eq!(
+            &*tap.read_head().unwrap(),
+            b"HTTP/1.1 200 OK\r\nA: b\r\n\r\n"
+        );
+    }
+}

@@ -1,0 +1,234 @@
+//! The header lists: what describes one hop only, what is ours, what never goes to LinkedIn.
+
+use http::{
+    HeaderMap, HeaderName, HeaderValue,
+    header::{
+        AUTHORIZATION, CONNECTION, CONTENT_LENGTH, HOST, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+    },
+};
+
+/// Names the exchange in every answer.
+pub(crate) static LINKGATE_EXCHANGE: HeaderName = HeaderName::from_static("linkgate-exchange");
+/// `unknown` on answers to writes whose fate is open.
+pub(crate) static LINKGATE_OUTCOME: HeaderName = HeaderName::from_static("linkgate-outcome");
+/// Names the member a call is for.
+pub(crate) static LINKGATE_MEMBER: HeaderName = HeaderName::from_static("linkgate-member");
+/// Names the application a call is for.
+pub(crate) static LINKGATE_APPLICATION: HeaderName =
+    HeaderName::from_static("linkgate-application");
+/// Where the time went (Server Timing, W3C).
+pub(crate) static SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
+/// Says that the answer is the gateway's own (RFC 9209).
+pub(crate) static PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
+/// Query tunnelling (linkedin.md §6.3).
+pub(crate) static METHOD_OVERRIDE: HeaderName = HeaderName::from_static("x-http-method-override");
+/// The Rest.li method of a tunnelled or batch call.
+pub(crate) static RESTLI_METHOD: HeaderName = HeaderName::from_static("x-restli-method");
+
+/// What becomes of one of the caller's headers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// Sent on unchanged.
+    Kept,
+    /// Not sent; recorded.
+    Dropped,
+    /// LinkedIn's own host stands here.
+    Host,
+    /// The member's token stands here.
+    Token,
+    /// The body's framing stands here.
+    Framing,
+}
+
+/// Decides on one header; `connection` lists the names that `Connection` marks as one hop's.
+pub(crate) fn fate(name: &HeaderName, connection: &HopNames<'_>) -> Fate {
+    if name == HOST {
+        Fate::Host
+    } else if name == AUTHORIZATION {
+        Fate::Token
+    } else if name == CONTENT_LENGTH || name == TRANSFER_ENCODING {
+        Fate::Framing
+    } else if is_dropped(name.as_str()) || connection.names(name) {
+        Fate::Dropped
+    } else {
+        Fate::Kept
+    }
+}
+
+/// One hop's own headers, and those that speak of us rather than of the call (contract: "Not sent
+/// to LinkedIn").
+fn is_dropped(name: &str) -> bool {
+    match name {
+        // RFC 9110 §7.6.1; `keep-alive` and `proxy-connection` are older than it.
+        "connection"
+        | "keep-alive"
+        | "proxy-connection"
+        | "te"
+        | "trailer"
+        | "upgrade"
+        | "proxy-authorization"
+        | "proxy-authenticate"
+        | "http2-settings"
+        | "expect"
+        | "via"
+        | "forwarded"
+        | "x-real-ip"
+        | "traceparent"
+        | "tracestate"
+        | "baggage" => true,
+        _ => is_ours(name) || name.starts_with("x-forwarded-"),
+    }
+}
+
+/// `Linkgate-*`, also in the spelling with `_` that some servers read as `-` (CVE-2025-64484).
+fn is_ours(name: &str) -> bool {
+    name.strip_prefix("linkgate")
+        .is_some_and(|rest| rest.starts_with(['-', '_']))
+}
+
+/// The names listed in `Connection` headers.
+#[derive(Debug)]
+pub(crate) struct HopNames<'a>(Option<&'a HeaderMap>);
+
+impl<'a> HopNames<'a> {
+    /// Reads the `Connection` headers of `headers`.
+    pub(crate) fn of(headers: &'a HeaderMap) -> Self {
+        Self(headers.contains_key(CONNECTION).then_some(headers))
+    }
+
+    /// Whether `Connection` names `name`. What we put in ourselves cannot be named away.
+    pub(crate) fn names(&self, name: &HeaderName) -> bool {
+        self.listed()
+            .any(|listed| listed.eq_ignore_ascii_case(name.as_str()))
+    }
+
+    fn listed(&self) -> impl Iterator<Item = &'a str> {
+        let values = self
+            .0
+            .into_iter()
+            .flat_map(|headers| headers.get_all(CONNECTION));
+        values
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','))
+            .map(str::trim)
+    }
+}
+
+/// Takes one hop's headers out of LinkedIn's answer. Keeps `Trailer` where the caller takes trailers.
+pub(crate) fn strip_hop(headers: &mut HeaderMap, caller_takes_trailers: bool) {
+    if headers.contains_key(CONNECTION) {
+        let listed: Vec<HeaderName> = HopNames::of(headers)
+            .listed()
+            .filter_map(|name| name.parse().ok())
+            .collect();
+        for name in listed
+            .iter()
+            .filter(|name| **name != CONTENT_LENGTH && **name != TRANSFER_ENCODING)
+        {
+            headers.remove(name);
+        }
+        headers.remove(CONNECTION);
+    }
+    for name in ["keep-alive", "proxy-connection", "proxy-authenticate"] {
+        headers.remove(name);
+    }
+    headers.remove(TE);
+    headers.remove(UPGRADE);
+    if !caller_takes_trailers {
+        headers.remove(TRAILER);
+    }
+    for name in [&LINKGATE_EXCHANGE, &LINKGATE_OUTCOME] {
+        headers.remove(name);
+    }
+}
+
+/// Whether the caller said that it takes trailers (`TE: trailers`, RFC 9110 §10.1.4).
+pub(crate) fn takes_trailers(headers: &HeaderMap) -> bool {
+    headers
+        .get_all(TE)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .any(|value| {
+            value
+                .split(',')
+                .any(|coding| coding.trim().eq_ignore_ascii_case("trailers"))
+        })
+}
+
+/// The one value of a header; an error if there are two that differ.
+pub(crate) fn single<'a>(
+    headers: &'a HeaderMap,
+    name: &HeaderName,
+) -> Result<Option<&'a HeaderValue>, Differ> {
+    let mut values = headers.get_all(name).iter();
+    let first = values.next();
+    if values.any(|other| Some(other) != first) {
+        Err(Differ)
+    } else {
+        Ok(first)
+    }
+}
+
+/// A header stands there twice with different values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Differ;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_header_meets_its_fate() {
+        let mut headers = HeaderMap::new();
+        headers.insert(CONNECTION, HeaderValue::from_static("close, X-Hop"));
+        let connection = HopNames::of(&headers);
+        for (why, name, expected) in [
+            ("LinkedIn's host replaces ours", "host", Fate::Host),
+            ("the token replaces the key", "authorization", Fate::Token),
+            ("framing is ours to set", "content-length", Fate::Framing),
+            ("framing is ours to set", "transfer-encoding", Fate::Framing),
+            ("RFC 9110 §7.6.1", "connection", Fate::Dropped),
+            ("named by Connection", "x-hop", Fate::Dropped),
+            ("h2c", "http2-settings", Fate::Dropped),
+            ("ours", "linkgate-member", Fate::Dropped),
+            ("ours, with underscores", "linkgate_member", Fate::Dropped),
+            ("proxy trail", "x-forwarded-for", Fate::Dropped),
+            ("trace", "traceparent", Fate::Dropped),
+            ("answered by us", "expect", Fate::Dropped),
+            ("learning partners need it", "referer", Fate::Kept),
+            ("cookies pass", "cookie", Fate::Kept),
+            ("versioning", "linkedin-version", Fate::Kept),
+            ("the caller's own id", "x-request-id", Fate::Kept),
+        ] {
+            assert_eq!(
+                fate(&name.parse().unwrap(), &connection),
+                expected,
+                "{name}: {why}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_answer_loses_its_hop_headers_and_no_other() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            ("connection", "keep-alive, x-hop"),
+            ("keep-alive", "timeout=5"),
+            ("x-hop", "1"),
+            ("x-li-uuid", "AAY="),
+            ("set-cookie", "a=1"),
+            ("content-length", "3"),
+        ] {
+            headers.append(
+                name.parse::<HeaderName>().unwrap(),
+                HeaderValue::from_static(value),
+            );
+        }
+
+        strip_hop(&mut headers, false);
+
+        let mut left: Vec<&str> = headers.keys().map(HeaderName::as_str).collect();
+        left.sort_unstable();
+        assert_eq!(left, ["content-length", "set-cookie", "x-li-uuid"]);
+    }
+}
