@@ -150,7 +150,7 @@ async fn serve<S: Source>(
     mut stopped: watch::Receiver<bool>,
 ) {
     let service = service_fn(move |request: http::Request<hyper::body::Incoming>| {
-        let answer = answer::to(request.into_parts().0, &desk.hosts, &desk.source);
+        let answer = answer::to(&request.into_parts().0, &desk.hosts, &desk.source);
         async move { Ok::<_, std::convert::Infallible>(answer) }
     });
     let connection = http1::Builder::new()

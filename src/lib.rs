@@ -1,7 +1,9 @@
 //! Linkgate: the outbound gateway that apps use as their base URL for the LinkedIn API.
 
 pub mod admin;
+pub mod app;
 pub mod callers;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod credentials;

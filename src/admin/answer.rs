@@ -16,7 +16,7 @@ use super::{Source, authority};
 type Answer = Response<Full<Bytes>>;
 
 /// Answers one request.
-pub(super) fn to(request: Parts, hosts: &[String], source: &impl Source) -> Answer {
+pub(super) fn to(request: &Parts, hosts: &[String], source: &impl Source) -> Answer {
     if !authority::is_ours(request.version, &request.uri, &request.headers, hosts) {
         return problem(
             StatusCode::MISDIRECTED_REQUEST,

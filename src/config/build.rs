@@ -226,6 +226,8 @@ impl Builder<'_> {
             keep_bodies_hours: self.read.small("incidents.keep_bodies_hours")?,
             body_bytes: self.read.size("incidents.body_bytes")?,
             queue_bytes: self.read.size("incidents.queue_bytes")?,
+            max_bytes: self.read.count("incidents.max_bytes")?,
+            max_body_bytes: self.read.count("incidents.max_body_bytes")?,
             instance: self
                 .read
                 .optional_text("gateway.instance")?

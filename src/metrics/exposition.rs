@@ -270,7 +270,7 @@ mod tests {
             let mut words = line.split(' ');
             match (words.next(), words.next(), words.next(), words.next()) {
                 (Some("#"), Some("HELP"), Some(name), Some(_)) => {
-                    assert!(families.insert(name.to_owned()), "{name} twice")
+                    assert!(families.insert(name.to_owned()), "{name} twice");
                 }
                 (Some("#"), Some("TYPE"), Some(name), Some(kind)) => {
                     assert!(families.contains(name), "{name} has no help");

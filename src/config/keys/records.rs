@@ -62,4 +62,16 @@ pub(super) const INCIDENTS: &[Key] = &[
         "33554432",
         "records that may wait for the disk; beyond, they are dropped and counted",
     ),
+    key(
+        "incidents.max_bytes",
+        bytes(MIB, 1 << 50),
+        "10737418240",
+        "records are dropped beyond this total, the oldest day first; less on a small disk",
+    ),
+    key(
+        "incidents.max_body_bytes",
+        bytes(MIB, 1 << 50),
+        "2147483648",
+        "kept bodies are dropped beyond this total, the oldest hour first",
+    ),
 ];
