@@ -1,2 +1,7 @@
 //! The `linkgate` command.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    linkgate::cli::main()
+}

@@ -17,6 +17,8 @@ use crate::exchange::{Fault, Outcome};
 
 mod exposition;
 
+pub use exposition::{CONTENT_TYPE, Gauges};
+
 /// Why an attempt was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AttemptReason {

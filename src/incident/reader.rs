@@ -290,6 +290,12 @@ fn skipped(segment: &str, why: Unreadable) -> SkippedLine {
     }
 }
 
+impl From<Value> for Record {
+    fn from(json: Value) -> Self {
+        Self(json)
+    }
+}
+
 impl Record {
     fn parse(line: &[u8]) -> Option<Self> {
         let value: Value = serde_json::from_slice(line).ok()?;

@@ -1,0 +1,316 @@
+//! Executes commands: in the running gateway behind its control socket, or in the command itself when
+//! no gateway runs. Both do the same, in the same place.
+//!
+//! **Invariant:** the store is written before memory, so that what is in force also lasts.
+
+use std::sync::Arc;
+
+use data_encoding::BASE64;
+use serde_json::{Value, json};
+
+use crate::{
+    callers::{Callers, Covers, Key, Terms},
+    clock::Clock,
+    credentials::{Credentials, ManageError, store::Store},
+    exchange::{Member, Name},
+    incident::reader::Incidents,
+};
+
+use super::{
+    Foundation,
+    order::{MemberNamed, Order, Refusal, Reply},
+};
+
+/// The one who executes.
+#[derive(Clone)]
+pub struct Desk {
+    credentials: Credentials,
+    callers: Callers,
+    store: Arc<dyn Store>,
+    clock: Clock,
+    incidents: Incidents,
+}
+
+type Done = Result<Value, Refusal>;
+
+impl Desk {
+    pub(super) fn new(foundation: &Foundation) -> Self {
+        Self {
+            credentials: foundation.credentials.clone(),
+            callers: foundation.callers.clone(),
+            store: Arc::clone(&foundation.store),
+            clock: foundation.clock.clone(),
+            incidents: foundation.incidents.clone(),
+        }
+    }
+
+    /// Executes one order; what it changes is in force when this returns.
+    pub async fn execute(&self, order: Order) -> Reply {
+        let done = match order {
+            Order::ImportMember { member, answer } => self.import(&member, answer.0.expose()).await,
+            Order::ListMembers { application } => self.list_members(application.as_deref()),
+            Order::ShowMember { member } => self.show_member(&member),
+            Order::RenewMember { member } => self.renew(&member).await,
+            Order::DisconnectMember { member } => self.disconnect(&member).await,
+            Order::CreateKey {
+                caller,
+                members,
+                any_member,
+                allow,
+                expires_secs,
+                application,
+            } => {
+                let wanted = Wanted {
+                    caller,
+                    members,
+                    any_member,
+                    allow,
+                    expires_secs,
+                    application,
+                };
+                self.create_key(wanted).await
+            }
+            Order::ListKeys => Ok(self
+                .callers
+                .list()
+                .iter()
+                .map(|key| shown(key, &self.clock))
+                .collect()),
+            Order::OpenBody {
+                member,
+                application,
+                reference,
+            } => self.open_body(member.as_deref(), &application, &reference),
+            Order::RevokeKey { id } => self.revoke_key(&id).await,
+        };
+        done.map_or_else(Reply::Refused, Reply::Done)
+    }
+
+    async fn import(&self, named: &MemberNamed, answer: &str) -> Done {
+        let member = self.member(named)?;
+        value(
+            &self
+                .credentials
+                .import(&member, answer)
+                .await
+                .map_err(managed)?,
+        )
+    }
+
+    fn list_members(&self, application: Option<&str>) -> Done {
+        let only = application
+            .map(|name| self.application(Some(name)))
+            .transpose()?;
+        let is_wanted = |name: &str| only.as_ref().is_none_or(|only| only.as_str() == name);
+        let grants = self.credentials.list();
+        grants
+            .iter()
+            .filter(|grant| is_wanted(&grant.application))
+            .map(value)
+            .collect()
+    }
+
+    fn show_member(&self, named: &MemberNamed) -> Done {
+        let member = self.member(named)?;
+        value(&self.credentials.show(&member).map_err(managed)?)
+    }
+
+    async fn renew(&self, named: &MemberNamed) -> Done {
+        let member = self.member(named)?;
+        value(&self.credentials.renew_now(&member).await.map_err(managed)?)
+    }
+
+    async fn disconnect(&self, named: &MemberNamed) -> Done {
+        let member = self.member(named)?;
+        let was = self.credentials.show(&member).map_err(managed)?;
+        self.credentials
+            .disconnect(&member)
+            .await
+            .map_err(managed)?;
+        Ok(json!({"name": was.name, "application": was.application, "state": "disconnected"}))
+    }
+
+    /// The body as text, or in base64 where it is none.
+    fn open_body(&self, member: Option<&str>, application: &str, reference: &str) -> Done {
+        let name = member
+            .map(str::parse)
+            .transpose()
+            .map_err(|error| malformed("member", error))?;
+        let member = Member {
+            application: self.application(Some(application))?,
+            name,
+        };
+        let gone =
+            || Refusal::Missing("the body's key is gone: its member was disconnected".into());
+        let key = self.credentials.data_key(&member).ok_or_else(gone)?;
+        let body = self
+            .incidents
+            .open_body(reference, &key)
+            .map_err(|error| Refusal::Missing(error.to_string()))?;
+        Ok(match String::from_utf8(body) {
+            Ok(text) => json!({"text": text}),
+            Err(bytes) => json!({"base64": BASE64.encode(bytes.as_bytes())}),
+        })
+    }
+
+    async fn create_key(&self, wanted: Wanted) -> Done {
+        let terms = self.terms(&wanted)?;
+        let (text, key) = self.callers.create(terms);
+        self.store.keep_key(key.clone()).await.map_err(failed)?;
+        let mut shown = shown(&key, &self.clock);
+        self.callers.insert(key);
+        if let Some(fields) = shown.as_object_mut() {
+            fields.insert("key".to_owned(), Value::from(text.as_str()));
+        }
+        Ok(shown)
+    }
+
+    fn terms(&self, wanted: &Wanted) -> Result<Terms, Refusal> {
+        let members = wanted
+            .members
+            .iter()
+            .map(|text| self.covered(text, wanted.application.as_deref()));
+        let members: Vec<Member> = members.collect::<Result<_, _>>()?;
+        if wanted.any_member && !members.is_empty() {
+            return Err(Refusal::Malformed(
+                "a key covers any member or those named, not both".into(),
+            ));
+        }
+        let rule = |text: &String| {
+            text.parse()
+                .map_err(|error| malformed(&format!("rule {text:?}"), error))
+        };
+        Ok(Terms {
+            caller: wanted
+                .caller
+                .parse()
+                .map_err(|error| malformed("caller", error))?,
+            covers: if wanted.any_member {
+                Covers::AnyMember
+            } else {
+                Covers::Members(members)
+            },
+            allow: wanted.allow.iter().map(rule).collect::<Result<_, _>>()?,
+            expires_at: wanted.expires_secs.map(|secs| {
+                self.clock
+                    .seconds()
+                    .saturating_add(i64::try_from(secs).unwrap_or(i64::MAX))
+            }),
+        })
+    }
+
+    async fn revoke_key(&self, id: &str) -> Done {
+        let missing = || Refusal::Missing(format!("there is no key {id}"));
+        if !self.callers.list().iter().any(|key| *key.id == *id) {
+            return Err(missing());
+        }
+        self.store
+            .revoke_key(id, self.clock.seconds())
+            .await
+            .map_err(failed)?;
+        self.callers
+            .revoke(id)
+            .map(|key| shown(&key, &self.clock))
+            .ok_or_else(missing)
+    }
+
+    fn member(&self, named: &MemberNamed) -> Result<Member, Refusal> {
+        Ok(Member {
+            application: self.application(named.application.as_deref())?,
+            name: Some(
+                named
+                    .name
+                    .parse()
+                    .map_err(|error| malformed("member", error))?,
+            ),
+        })
+    }
+
+    /// `NAME`, `NAME/APPLICATION`, or `/APPLICATION` for the application's own token.
+    fn covered(&self, text: &str, application: Option<&str>) -> Result<Member, Refusal> {
+        let (name, application) = match text.split_once('/') {
+            Some((name, application)) => (name, Some(application)),
+            None => (text, application),
+        };
+        let name = match name {
+            "" if text.starts_with('/') => None,
+            name => Some(name.parse().map_err(|error| malformed("member", error))?),
+        };
+        Ok(Member {
+            application: self.application(application)?,
+            name,
+        })
+    }
+
+    fn application(&self, name: Option<&str>) -> Result<Name, Refusal> {
+        let Some(name) = name else {
+            return Ok(self.credentials.default_application().clone());
+        };
+        let name: Name = name
+            .parse()
+            .map_err(|error| malformed("application", error))?;
+        match self.credentials.client_id(&name) {
+            Some(_) => Ok(name),
+            None => Err(Refusal::Missing(format!(
+                "no application {name} is configured"
+            ))),
+        }
+    }
+}
+
+struct Wanted {
+    caller: String,
+    members: Vec<String>,
+    any_member: bool,
+    allow: Vec<String>,
+    expires_secs: Option<u64>,
+    application: Option<String>,
+}
+
+fn malformed(what: &str, error: impl std::fmt::Display) -> Refusal {
+    Refusal::Malformed(format!("{what}: {error}"))
+}
+
+fn failed(error: impl std::fmt::Display) -> Refusal {
+    Refusal::Failed(error.to_string())
+}
+
+fn managed(error: ManageError) -> Refusal {
+    let text = error.to_string();
+    match error {
+        ManageError::UnknownApplication(_) | ManageError::UnknownMember(_) => {
+            Refusal::Missing(text)
+        }
+        ManageError::ApplicationsOwn | ManageError::BadAnswer(_) => Refusal::Malformed(text),
+        ManageError::Store(_) | ManageError::Refused(_) => Refusal::Failed(text),
+    }
+}
+
+fn value(grant: &impl serde::Serialize) -> Done {
+    serde_json::to_value(grant).map_err(failed)
+}
+
+/// A key without its secret and digest.
+fn shown(key: &Key, clock: &Clock) -> Value {
+    let covers = match &key.covers {
+        Covers::AnyMember => Value::from("any_member"),
+        Covers::Members(members) => members.iter().map(ToString::to_string).collect(),
+    };
+    let is_over = key.expires_at.is_some_and(|at| at <= clock.seconds());
+    let state = match (key.revoked_at, is_over) {
+        (Some(_), _) => "revoked",
+        (None, true) => "expired",
+        (None, false) => "live",
+    };
+    json!({
+        "id": &*key.id,
+        "caller": key.caller.as_str(),
+        "state": state,
+        "covers": covers,
+        "allow": key.allow.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "created_at": key.created_at,
+        "expires_at": key.expires_at,
+        "revoked_at": key.revoked_at,
+        "fingerprint": key.fingerprint.to_string(),
+    })
+}

@@ -1,0 +1,140 @@
+//! What a command asks and what it is answered: one JSON line each way over the control socket.
+//!
+//! **Invariant:** `Debug` shows no token. The lines themselves carry secrets (an imported token, a new
+//! key), which is why the socket is its owner's alone.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::secret::Secret;
+
+/// A command for the one who has the store open.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "order", rename_all = "snake_case")]
+pub enum Order {
+    /// Takes over tokens that LinkedIn gave to someone else.
+    ImportMember {
+        /// Whose.
+        member: MemberNamed,
+        /// What LinkedIn's token endpoint answered.
+        answer: TokenText,
+    },
+    /// All grants, or those of one application.
+    ListMembers {
+        /// Only this one's.
+        application: Option<String>,
+    },
+    /// One grant.
+    ShowMember {
+        /// Whose.
+        member: MemberNamed,
+    },
+    /// Renews a grant now.
+    RenewMember {
+        /// Whose.
+        member: MemberNamed,
+    },
+    /// Destroys a grant.
+    DisconnectMember {
+        /// Whose.
+        member: MemberNamed,
+    },
+    /// Makes a key.
+    CreateKey {
+        /// Whose key it is.
+        caller: String,
+        /// `NAME`, `NAME/APPLICATION` or `/APPLICATION`.
+        members: Vec<String>,
+        /// Whether it covers every member.
+        any_member: bool,
+        /// Rules: `METHOD /path/**`.
+        allow: Vec<String>,
+        /// Seconds until it ends.
+        expires_secs: Option<u64>,
+        /// Application of members named without one.
+        application: Option<String>,
+    },
+    /// All keys, without their secrets.
+    ListKeys,
+    /// Opens a body that a record names.
+    OpenBody {
+        /// The member of the record; none: the application's own.
+        member: Option<String>,
+        /// The application of the record.
+        application: String,
+        /// `ref` in the record.
+        reference: String,
+    },
+    /// Ends a key.
+    RevokeKey {
+        /// Its public id.
+        id: String,
+    },
+}
+
+/// A member as an operator names it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemberNamed {
+    /// The operator's name for the member.
+    pub name: String,
+    /// The application; none: the default one.
+    pub application: Option<String>,
+}
+
+/// The token endpoint's answer, as text.
+#[derive(Clone)]
+pub struct TokenText(pub Secret<String>);
+
+impl fmt::Debug for TokenText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Serialize for TokenText {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.0.expose())
+    }
+}
+
+impl<'de> Deserialize<'de> for TokenText {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(|text| Self(Secret::new(text)))
+    }
+}
+
+/// What became of an [`Order`].
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reply {
+    /// Done, and in force.
+    Done(serde_json::Value),
+    /// Not done.
+    Refused(Refusal),
+}
+
+/// Why an order was not executed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "snake_case")]
+pub enum Refusal {
+    /// The order makes no sense: a bad name, rule or token text.
+    #[error("{0}")]
+    Malformed(String),
+    /// There is no such member or key.
+    #[error("{0}")]
+    Missing(String),
+    /// It was tried and failed.
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl fmt::Debug for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            // A new key stands in it.
+            Self::Done(_) => f.write_str("Done([hidden])"),
+            Self::Refused(refusal) => f.debug_tuple("Refused").field(refusal).finish(),
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! What the admin listener is told about the parts.
+
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicBool, AtomicU64, Ordering},
+};
+
+use crate::{
+    admin::{NotReady, Source},
+    credentials::{Credentials, GrantState},
+    incident::Recorder,
+    metrics::{Gauges, Metrics},
+    proxy::Proxy,
+};
+
+/// The parts as seen from outside.
+pub(super) struct Status {
+    pub(super) draining: AtomicBool,
+    pub(super) log_lines_dropped: AtomicU64,
+    proxy: Mutex<Option<Proxy>>,
+    recorder: Recorder,
+    credentials: Credentials,
+    metrics: Metrics,
+}
+
+impl Status {
+    pub(super) fn new(
+        proxy: Proxy,
+        recorder: Recorder,
+        credentials: Credentials,
+        metrics: Metrics,
+    ) -> Self {
+        Self {
+            draining: AtomicBool::new(false),
+            log_lines_dropped: AtomicU64::new(0),
+            proxy: Mutex::new(Some(proxy)),
+            recorder,
+            credentials,
+            metrics,
+        }
+    }
+
+    /// Asks the path something, while it runs.
+    pub(super) fn with_proxy<T>(&self, ask: impl FnOnce(&Proxy) -> T) -> Option<T> {
+        self.proxy
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .as_ref()
+            .map(ask)
+    }
+
+    /// Takes the path away, to end it.
+    pub(super) fn take_proxy(&self) -> Option<Proxy> {
+        self.proxy
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+    }
+}
+
+impl Source for Arc<Status> {
+    fn not_ready(&self) -> Vec<NotReady> {
+        let mut reasons = Vec::new();
+        if self.draining.load(Ordering::Relaxed) {
+            reasons.push(NotReady {
+                reason: "draining",
+                detail: "the gateway is being stopped".into(),
+            });
+        }
+        if let Err(detail) = self.recorder.health() {
+            reasons.push(NotReady {
+                reason: "support_log",
+                detail,
+            });
+        }
+        if !self.credentials.is_store_healthy() {
+            let detail = "a renewed grant could not be saved yet; it is served from memory".into();
+            reasons.push(NotReady {
+                reason: "store",
+                detail,
+            });
+        }
+        reasons
+    }
+
+    fn metrics(&self) -> String {
+        self.metrics.text(&Gauges {
+            grants: grants(&self.credentials),
+            in_flight: self.with_proxy(Proxy::in_flight).unwrap_or(0) as u64,
+            is_support_log_healthy: self.recorder.is_healthy(),
+            is_store_healthy: self.credentials.is_store_healthy(),
+            log_lines_dropped: self.log_lines_dropped.load(Ordering::Relaxed),
+        })
+    }
+}
+
+/// Every state, those without grants included, so that no series comes and goes.
+fn grants(credentials: &Credentials) -> Vec<(&'static str, u64)> {
+    let counts = credentials.counts_by_state();
+    let count = |state| counts.get(&state).copied().unwrap_or(0) as u64;
+    GrantState::ALL
+        .into_iter()
+        .map(|state| (state.as_str(), count(state)))
+        .collect()
+}

@@ -1,0 +1,84 @@
+//! `linkgate demo`: a LinkedIn sandbox, a gateway, two members and one key on loopback; it plays a
+//! short story with real calls, says what to try, and serves on.
+//!
+//! **Invariant:** it needs no configuration, touches nothing outside a folder of its own, and removes
+//! that at its end.
+
+use clap::Args;
+
+use crate::{
+    app::{App, StartError},
+    cli::{End, print, serve},
+    sandbox::{self, Sandbox},
+};
+
+mod call;
+mod folder;
+mod story;
+mod world;
+
+use folder::Folder;
+use world::World;
+
+#[derive(Debug, Args)]
+pub(super) struct Options {
+    /// Play the story and end, instead of serving on
+    #[arg(long)]
+    exit: bool,
+}
+
+pub(super) fn run(options: &Options) -> Result<(), End> {
+    let folder = Folder::new()?;
+    let linkedin = Sandbox::start_with(sandbox::Options {
+        ca_file: Some(folder.path().join("sandbox-ca.pem")),
+        ..sandbox::Options::default()
+    })?;
+    let house = serve::house()?;
+    let ended = house.block_on(live(options, &folder, &linkedin));
+    house.shutdown_timeout(serve::LAST_TASKS);
+    ended
+}
+
+async fn live(options: &Options, folder: &Folder, linkedin: &Sandbox) -> Result<(), End> {
+    let app = start(folder, linkedin).await?;
+    let played = play(options, folder, linkedin, &app).await;
+    app.stop().await;
+    played
+}
+
+async fn play(
+    options: &Options,
+    folder: &Folder,
+    linkedin: &Sandbox,
+    app: &App,
+) -> Result<(), End> {
+    let world = World::make(app, linkedin, folder).await?;
+    print::line(&format!("gateway   http://{}", app.callers_address()))?;
+    print::line(&format!(
+        "admin     http://{}  (/livez /readyz /metrics)",
+        app.admin_address()
+    ))?;
+    print::line(&format!(
+        "linkedin  {}  (the sandbox; {} in plain)",
+        linkedin.tls_api_url(),
+        linkedin.api_url()
+    ))?;
+    story::play(&world).await?;
+    if options.exit {
+        return Ok(());
+    }
+    story::what_to_try(&world)?;
+    Ok(serve::until_ended().await?)
+}
+
+/// On the ports of the default configuration, or on free ones where those are taken.
+async fn start(folder: &Folder, linkedin: &Sandbox) -> Result<App, End> {
+    let fixed = world::config(folder, linkedin, 8080, 8081)?;
+    match App::start(fixed).await {
+        Err(StartError::Listen { .. }) => {
+            let free = world::config(folder, linkedin, 0, 0)?;
+            Ok(App::start(free).await?)
+        }
+        started => Ok(started?),
+    }
+}

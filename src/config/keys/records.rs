@@ -1,0 +1,77 @@
+//! Keys of what is kept: the store and the support log.
+
+use crate::config::kind::Kind::{Count, Path, Text};
+
+use super::{GIB, Key, MIB, bytes, key};
+
+pub(super) const STORE: &[Key] = &[
+    key(
+        "store.url",
+        Text,
+        "sqlite:data/linkgate.db",
+        "where grants and keys are kept, sealed",
+    ),
+    key(
+        "store.key_file",
+        Path,
+        "data/linkgate.key",
+        "the keys that open the store; keep a copy elsewhere: without it all members sign in again",
+    ),
+];
+
+pub(super) const INCIDENTS: &[Key] = &[
+    key(
+        "incidents.directory",
+        Path,
+        "data/incidents",
+        "the support log's folder; a disk of its own keeps it from filling the store's",
+    ),
+    key(
+        "incidents.hold_ms",
+        Count(1, 10_000, "milliseconds"),
+        "250",
+        "longest time a failed answer waits for its record to be written",
+    ),
+    key(
+        "incidents.max_per_minute",
+        Count(1, 1_000_000, "records"),
+        "60",
+        "for each signature, 4xx only; the surplus becomes one counted summary line",
+    ),
+    key(
+        "incidents.keep_days",
+        Count(1, 3650, "days"),
+        "30",
+        "how long records are kept",
+    ),
+    key(
+        "incidents.keep_bodies_hours",
+        Count(1, 24, "hours"),
+        "24",
+        "how long bodies are kept; LinkedIn allows member profile data no longer than a day",
+    ),
+    key(
+        "incidents.body_bytes",
+        bytes(0, 16 * MIB),
+        "65536",
+        "how much of each body is kept; 0 keeps none",
+    ),
+    key(
+        "incidents.queue_bytes",
+        bytes(MIB, 4 * GIB),
+        "33554432",
+        "records that may wait for the disk; beyond, they are dropped and counted",
+    ),
+    key(
+        "incidents.max_bytes",
+        bytes(MIB, 1 << 50),
+        "10737418240",
+        "records are dropped beyond this total, the oldest day first; less on a small disk",
+    ),
+    key(
+        "incidents.max_body_bytes",
+        bytes(MIB, 1 << 50),
+        "2147483648",
+        "kept bodies are dropped beyond this total, the oldest hour first",
+    ),
+];

@@ -1,0 +1,248 @@
+//! The table of bad values, and what the file, the environment and the defaults come to.
+
+use super::{check::Values, *};
+
+const SECRETS: [(&str, &str); 2] = [
+    ("LINKEDIN_CLIENT_ID", "77abc"),
+    ("LINKEDIN_CLIENT_SECRET", "s3cr3t-value"),
+];
+
+fn load(text: &str, more: &[(&str, &str)]) -> Result<Config, Problems> {
+    let environment = SECRETS.iter().chain(more).copied().collect();
+    Config::from_text(text, Path::new("/etc/linkgate/config.yaml"), &environment)
+}
+
+fn effective(text: &str) -> String {
+    load(text, &[]).unwrap().effective
+}
+
+#[test]
+fn an_empty_file_is_the_defaults() {
+    let config = load("", &[]).unwrap();
+
+    assert_eq!(config.proxy.listen.to_string(), "127.0.0.1:8080");
+    assert_eq!(
+        config.proxy.linkedin.api_url.to_string(),
+        "https://api.linkedin.com"
+    );
+    assert_eq!(config.credentials.applications[0].client_id, "77abc");
+    assert_eq!(
+        config.places.control_socket,
+        Path::new("/etc/linkgate/data/control.sock")
+    );
+    assert_eq!(
+        config.places.store_url,
+        "sqlite:/etc/linkgate/data/linkgate.db"
+    );
+    assert_eq!(config.remarks, Vec::<String>::new());
+}
+
+#[test]
+fn the_shipped_file_is_the_table_of_keys_and_means_the_defaults() {
+    let shipped = include_str!("../../config.yaml");
+
+    assert_eq!(
+        shipped,
+        effective::shipped(),
+        "run the ignored test to write it anew"
+    );
+    assert_eq!(effective(shipped), effective(""));
+}
+
+#[test]
+#[ignore = "writes config.yaml from the table of keys"]
+fn the_shipped_file_is_written_anew() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/config.yaml");
+
+    fs::write(path, effective::shipped()).unwrap();
+}
+
+#[test]
+fn every_default_is_a_value_its_key_takes() {
+    let values = Values::check(&file::Node::empty());
+
+    assert_eq!(values.problems, []);
+}
+
+#[test]
+fn the_effective_text_loads_again_to_itself_and_shows_no_secret() {
+    let text = "gateway: {hosts: [gw.example, 'a b'], instance: '007'}\nretry: {max_retries: 7}\n";
+
+    let first = effective(text);
+
+    assert_eq!(effective(&first), first);
+    assert!(
+        first.contains("max_retries: 7") && first.contains("[hidden]"),
+        "{first}"
+    );
+    assert!(!first.contains("s3cr3t-value"), "{first}");
+}
+
+/// Why, the file, and the problem: its key, its line (0: the file as a whole), its words.
+#[rustfmt::skip]
+const BAD_VALUES: &[(&str, &str, &str, u64, &str)] = &[
+    ("below its range", "gateway:\n  max_connections: 0", "gateway.max_connections", 2, "out of range"),
+    ("above its range", "incidents:\n  keep_bodies_hours: 48", "incidents.keep_bodies_hours", 2, "out of range"),
+    ("negative", "retry: {max_retries: -1}", "retry.max_retries", 1, "wrong type"),
+    ("fraction", "retry: {max_retries: 1.5}", "retry.max_retries", 1, "wrong type"),
+    ("text for a number", "retry: {max_retries: many}", "retry.max_retries", 1, "wrong type"),
+    ("number for text", "gateway: {instance: 7}", "gateway.instance", 1, "in quotes"),
+    ("no address", "gateway:\n  listen: localhost", "gateway.listen", 2, "not that"),
+    ("plain http", "linkedin: {api_url: 'http://api.linkedin.com'}", "linkedin.api_url", 1, "loopback"),
+    ("unknown word", "log: {level: loud}", "log.level", 1, "not that"),
+    ("no switch", "linkedin: {http2: 'on'}", "linkedin.http2", 1, "wrong type"),
+    ("share of one", "renewal: {ahead_share: 1.0}", "renewal.ahead_share", 1, "out of range"),
+    ("null where none is", "gateway: {listen: null}", "gateway.listen", 1, "no value"),
+    ("list for a value", "gateway: {listen: [1]}", "gateway.listen", 1, "wrong type"),
+    ("section for a value", "gateway: {listen: {a: 1}}", "gateway.listen", 1, "wrong type"),
+    ("value for a section", "gateway: 5", "gateway", 1, "no section"),
+    ("value for a list", "applications: default", "applications", 1, "no list"),
+    ("empty list", "applications: []", "applications", 0, "no application"),
+    ("twice", "gateway: {threads: 1, threads: 2}", "gateway.threads", 1, "second time"),
+    ("unknown", "gateway:\n  lisen: 1", "gateway.lisen", 2, "no such key"),
+    ("secret in the file", "applications:\n- client_secret: x", "applications.0.client_secret", 2, "no such key"),
+    ("half of tls", "gateway: {tls: {key_file: /dev/null}}", "gateway.tls.cert_file", 1, "missing beside"),
+    ("no such file", "linkedin: {ca_file: nowhere.pem}", "linkedin.ca_file", 1, "cannot be read"),
+    ("lease too short", "renewal: {lease_ms: 15000}", "renewal.lease_ms", 1, "too small"),
+    ("own listener", "linkedin: {api_url: 'http://localhost:8080'}", "linkedin.api_url", 1, "our own gateway.listen"),
+    ("own admin", "linkedin: {oauth_url: 'http://127.0.0.1:8081/oauth/v2'}", "linkedin.oauth_url", 1, "our own admin.listen"),
+    ("same port twice", "admin: {listen: '127.0.0.1:8080'}", "admin.listen", 1, "too"),
+    ("user in the proxy's url", "linkedin: {proxy_url: 'http://u:pw@p:1'}", "linkedin.proxy_url", 1, "not that"),
+    ("no sqlite", "store: {url: 'postgres://u:pw@h/d'}", "store.url", 1, "not that"),
+    ("name taken", "applications:\n- {client_id: a, client_secret_env: LINKEDIN_CLIENT_SECRET}\n- {client_id: b, client_secret_env: LINKEDIN_CLIENT_SECRET}", "applications.1.name", 0, "taken"),
+    ("variable not set", "applications:\n- {client_id: a, client_secret_env: NOWHERE}", "applications.0.client_secret_env", 2, "not set"),
+    ("two forms", "applications:\n- {client_id: a, client_id_env: LINKEDIN_CLIENT_ID, client_secret_env: LINKEDIN_CLIENT_SECRET}", "applications.0.client_id_env", 2, "beside"),
+    ("no secret", "applications:\n- {client_id: a}", "applications.0.client_secret", 2, "not given"),
+    ("no yaml", "gateway: [", "", 1, "not YAML"),
+    ("no section at all", "just words", "", 1, "no section"),
+];
+
+#[test]
+fn each_bad_value_is_a_problem_with_its_key_and_line() {
+    for (why, text, key, line, says) in BAD_VALUES.iter().copied() {
+        let problems = load(text, &[]).expect_err(why);
+
+        let found = problems.list.iter().any(|problem| {
+            let at = if line == 0 {
+                Place::Default
+            } else {
+                Place::Line(line)
+            };
+            problem.key == key && problem.wrong.contains(says) && problem.place == at
+        });
+        assert!(found, "{why}: {problems}");
+        let shown = problems.to_string();
+        assert!(
+            !shown.contains("pw") && !shown.contains("s3cr3t-value"),
+            "{why}: {shown}"
+        );
+    }
+}
+
+#[test]
+fn unknown_keys_are_answered_with_the_nearest_known_one() {
+    for (text, hint) in [
+        ("gateway: {lisen: x}", "did you mean gateway.listen?"),
+        ("gatway: {listen: x}", "did you mean gateway?"),
+        (
+            "gateway: {max_retries: 1}",
+            "did you mean retry.max_retries?",
+        ),
+        (
+            "applications: [{client_id: a, client_secret_fil: b}]",
+            "did you mean applications.*.client_secret_file?",
+        ),
+        ("zzzz: 1", "known here: admin, "),
+    ] {
+        let problems = load(text, &[]).unwrap_err();
+
+        assert!(
+            problems.list.iter().any(|p| p.hint.contains(hint)),
+            "{text}: {problems}"
+        );
+    }
+}
+
+#[test]
+fn the_environment_overrides_the_file() {
+    let config = load(
+        "gateway: {listen: '127.0.0.1:1'}",
+        &[
+            ("LINKGATE__GATEWAY__LISTEN", "127.0.0.1:9"),
+            ("LINKGATE__GATEWAY__HOSTS__0", "gw.example"),
+            ("LINKGATE__GATEWAY__HOSTS__1", "gw2.example"),
+            ("LINKGATE__RETRY__MAX_RETRIES", "1"),
+            ("LINKGATE__LINKEDIN__HTTP2", "false"),
+            ("LINKGATE__GATEWAY__MAX_BODY_BYTES", "7"),
+            ("LINKGATE__APPLICATIONS__0__CLIENT_ID", "from-env"),
+            ("LINKGATE__APPLICATIONS__1__NAME", "second"),
+            ("LINKGATE__APPLICATIONS__1__CLIENT_ID", "id2"),
+            (
+                "LINKGATE__APPLICATIONS__1__CLIENT_SECRET_ENV",
+                "LINKEDIN_CLIENT_SECRET",
+            ),
+        ],
+    )
+    .unwrap();
+
+    assert_eq!(config.proxy.listen.to_string(), "127.0.0.1:9");
+    assert_eq!(config.proxy.hosts, ["gw.example", "gw2.example"]);
+    assert_eq!(config.proxy.retry.max_retries, 1);
+    assert_eq!(
+        (config.proxy.linkedin.http2, config.proxy.max_body_bytes),
+        (false, Some(7))
+    );
+    let ids: Vec<&str> = config
+        .credentials
+        .applications
+        .iter()
+        .map(|a| a.client_id.as_str())
+        .collect();
+    assert_eq!(ids, ["from-env", "id2"]);
+}
+
+#[test]
+fn a_bad_variable_is_named_in_the_problem() {
+    for (name, value, says) in [
+        ("LINKGATE__GATEWAY__LISTEN", "nowhere", "not that"),
+        ("LINKGATE__GATEWAY__LISEN", "127.0.0.1:1", "no such key"),
+        ("LINKGATE__GATEWAY__HOSTS__3", "a", "does not fit"),
+        ("LINKGATE__RETRY__MAX_RETRIES", "11", "out of range"),
+    ] {
+        let problems = load("", &[(name, value)]).unwrap_err();
+
+        let problem = &problems.list[0];
+        assert_eq!(problem.place, Place::Variable(name.into()), "{problems}");
+        assert!(problem.wrong.contains(says), "{problems}");
+    }
+}
+
+#[test]
+fn places_are_known_without_the_secrets() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("config.yaml");
+    fs::write(&path, "").unwrap();
+
+    let places = Places::load(&path, &Environment::default()).unwrap();
+
+    assert_eq!(places.lock_file, folder.path().join("data/linkgate.lock"));
+}
+
+#[test]
+fn hostile_text_never_panics() {
+    let deep = "[".repeat(5000);
+    let aliases = "a: &a [x,x]\nb: &b [*a,*a]\nc: [*b,*b]";
+    for text in [
+        "\u{0}",
+        "- - -",
+        "? {a: b}\n: c",
+        "<<: {a: 1}",
+        "!!binary x",
+        "---\na: 1\n---\nb: 2",
+        "1: 2",
+        &deep,
+        aliases,
+    ] {
+        assert!(load(text, &[]).is_err(), "{text:.40}");
+    }
+}
