@@ -171,7 +171,7 @@ fn near(prefix: &str) -> Option<std::ops::Range<i64>> {
         .filter(|digit| *digit != '-')
         .take(12)
         .collect();
-    let missing = u32::try_from(12 - digits.len()).ok()?;
+    let missing = 12_u32.checked_sub(u32::try_from(digits.len()).ok()?)?;
     let millis = i64::from_str_radix(&digits, 16)
         .ok()?
         .checked_shl(4 * missing)?;

@@ -124,8 +124,12 @@ impl Redactor<'_> {
         let cut = named.filter(|_| is_key).unwrap_or(rest.len());
         let (secret, member) = rest.split_at(cut);
         let mut out = scheme.to_vec();
-        out.extend(self.mark(secret));
-        out.extend_from_slice(&self.text(member, End::Whole));
+        if self.is_clean(member) {
+            out.extend(self.mark(secret));
+            out.extend_from_slice(member);
+        } else {
+            out.extend(self.mark(rest));
+        }
         Cow::Owned(out)
     }
 
@@ -145,10 +149,18 @@ impl Redactor<'_> {
                 .position(|byte| *byte == b'=')
                 .map_or(0, |at| at + 1);
             let (name, secret) = pair.split_at(name);
-            out.extend_from_slice(&self.text(name, End::Whole));
-            out.extend(self.mark(secret));
+            if self.is_clean(name) {
+                out.extend_from_slice(name);
+                out.extend(self.mark(secret));
+            } else {
+                out.extend(self.mark(pair));
+            }
         }
         out
+    }
+
+    fn is_clean(&self, text: &[u8]) -> bool {
+        *self.text(text, End::Whole) == *text
     }
 
     /// The mark that stands for `secret`.
@@ -199,7 +211,7 @@ impl Redactor<'_> {
             self.redaction.ring.fingerprint(value)
         };
         name::scan(text, |start, end| {
-            note(start, end, Rank::Name, of(start, end))
+            note(start, end, Rank::Name, of(start, end));
         });
         shape::scan(text, end == End::Cut, |start, end| {
             note(start, end, Rank::Shape, of(start, end));

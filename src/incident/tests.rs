@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 use super::{
-    reader::{Filter, Found, Incidents, Order, Record},
+    reader::{Filter, Found, Incidents, Order, Record, Status},
     *,
 };
 use crate::{exchange::Broken, metrics::Metrics};
@@ -73,6 +73,12 @@ impl World {
             .collect()
     }
 
+    /// Records that gaps tell of.
+    fn dropped(&self) -> u64 {
+        let gaps = self.of_kind("gap");
+        gaps.iter().map(|gap| gap.number("/dropped").unwrap()).sum()
+    }
+
     /// All that stands in the log, byte for byte.
     fn text(&self) -> String {
         let segments = segment::list(&self.directory(), segment::Holds::Lines).unwrap();
@@ -104,6 +110,8 @@ fn settings(directory: &Path) -> Settings {
         config_hash: "c0ffee".into(),
     }
 }
+
+const UUID: &str = "AAYFBPDs9ZaGJ88vWwff2w==";
 
 fn body(bytes: impl Into<Bytes>) -> KeptBody {
     let mut body = KeptBody::default();
@@ -428,97 +436,35 @@ async fn records_are_found_by_what_support_knows() {
         world.recorder.record(incident).await.unwrap();
     }
 
-    let text = |text: &str| Some(text.to_owned());
-    let none = Filter::default;
+    let with = |change: fn(&mut Filter)| {
+        let mut filter = Filter::default();
+        change(&mut filter);
+        filter
+    };
     for (why, filter, expected) in [
-        ("all, newest first", none(), vec![2, 1]),
+        ("all, newest first", Filter::default(), &[2, 1][..]),
         (
             "status",
-            Filter {
-                status: Some(reader::Status::Exactly(404)),
-                ..none()
-            },
-            vec![2],
+            with(|f| f.status = Some(Status::Exactly(404))),
+            &[2],
         ),
-        (
-            "class",
-            Filter {
-                status: Some(reader::Status::Class(5)),
-                ..none()
-            },
-            vec![1],
-        ),
-        (
-            "fault",
-            Filter {
-                fault: text("caller"),
-                ..none()
-            },
-            vec![2],
-        ),
-        (
-            "member",
-            Filter {
-                member: text("ada"),
-                ..none()
-            },
-            vec![1],
-        ),
-        (
-            "caller",
-            Filter {
-                caller: text("nobody"),
-                ..none()
-            },
-            vec![],
-        ),
-        (
-            "path",
-            Filter {
-                path: text("userinfo"),
-                ..none()
-            },
-            vec![2],
-        ),
+        ("class", with(|f| f.status = Some(Status::Class(5))), &[1]),
+        ("fault", with(|f| f.fault = Some("caller".into())), &[2]),
+        ("member", with(|f| f.member = Some("ada".into())), &[1]),
+        ("caller", with(|f| f.caller = Some("nobody".into())), &[]),
+        ("path", with(|f| f.path = Some("userinfo".into())), &[2]),
         (
             "text",
-            Filter {
-                text: text("ANSWERED 503"),
-                ..none()
-            },
-            vec![2, 1],
+            with(|f| f.text = Some("ANSWERED 503".into())),
+            &[2, 1],
         ),
-        (
-            "uuid",
-            Filter {
-                x_li_uuid: text("AAYFBPDs9ZaGJ88vWwff2w=="),
-                ..none()
-            },
-            vec![1],
-        ),
-        (
-            "since",
-            Filter {
-                since_micros: Some(i64::MAX / 2),
-                ..none()
-            },
-            vec![],
-        ),
-        (
-            "until",
-            Filter {
-                until_micros: Some(1),
-                ..none()
-            },
-            vec![],
-        ),
+        ("uuid", with(|f| f.x_li_uuid = Some(UUID.into())), &[1]),
+        ("since", with(|f| f.since_micros = Some(i64::MAX / 2)), &[]),
+        ("until", with(|f| f.until_micros = Some(1)), &[]),
     ] {
-        let found: Vec<u64> = world
-            .incidents()
-            .list(filter)
-            .map(|one| one.unwrap().seq().unwrap())
-            .collect();
-        assert_eq!(found, expected, "{why}");
+        let found = world.incidents().list(filter);
+        let numbers: Vec<u64> = found.map(|one| one.unwrap().seq().unwrap()).collect();
+        assert_eq!(numbers, expected, "{why}");
     }
 }
 

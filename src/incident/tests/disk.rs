@@ -37,8 +37,7 @@ async fn a_full_disk_is_counted_and_told_once_there_is_room_again() {
 
     until("the log is healthy again", || world.recorder.is_healthy()).await;
     let gaps = world.of_kind("gap");
-    let dropped: u64 = gaps.iter().map(|gap| gap.number("/dropped").unwrap()).sum();
-    assert_eq!(dropped, 3);
+    assert_eq!(world.dropped(), 3);
     assert!(
         gaps.iter()
             .any(|gap| gap.text("/reason").unwrap().contains("No space left"))
@@ -85,7 +84,7 @@ async fn a_directory_that_cannot_be_made_is_retried_until_it_can() {
     fs::remove_file(world.directory()).unwrap();
 
     until("the log is healthy again", || world.recorder.is_healthy()).await;
-    assert_eq!(world.of_kind("gap")[0].number("/dropped"), Some(1));
+    assert_eq!(world.dropped(), 1);
 }
 
 #[test]
@@ -173,14 +172,10 @@ async fn a_full_queue_drops_counts_and_tells() {
 
     assert!(refused > 0);
     until("the log is healthy again", || world.recorder.is_healthy()).await;
-    let told = || -> u64 {
-        world
-            .of_kind("gap")
-            .iter()
-            .map(|gap| gap.number("/dropped").unwrap())
-            .sum()
-    };
-    until("every dropped record is told", || told() == refused).await;
+    until("every dropped record is told", || {
+        world.dropped() == refused
+    })
+    .await;
     assert_eq!(world.of_kind("failed").len() as u64 + refused, 2_000);
 }
 
