@@ -41,6 +41,7 @@ impl Redaction {
         Redactor {
             redaction: self,
             own: needle::needles(secrets, &self.ring),
+            known: shape::Known::default(),
         }
     }
 }
@@ -50,6 +51,7 @@ impl Redaction {
 pub struct Redactor<'a> {
     redaction: &'a Redaction,
     own: Vec<Needle>,
+    known: shape::Known,
 }
 
 /// Replacing can bring a new name to light (`…=`); it comes to rest after one or two rounds.
@@ -203,9 +205,14 @@ impl Redactor<'_> {
                 note(hit.start, hit.end, Rank::Own, hit.fingerprint.clone());
             }
         }
-        shape::scan_live(text, &self.redaction.live, |start, end, fingerprint| {
-            note(start, end, Rank::Live, fingerprint);
-        });
+        shape::scan_live(
+            text,
+            &self.redaction.live,
+            &self.known,
+            |start, end, fingerprint| {
+                note(start, end, Rank::Live, fingerprint);
+            },
+        );
         let of = |start, end| {
             let value = text.get(start..end).unwrap_or_default();
             self.redaction.ring.fingerprint(value)

@@ -214,6 +214,17 @@ fn equal_secrets_have_equal_marks_however_they_are_written() {
 }
 
 #[test]
+fn a_secret_is_found_behind_a_false_beginning_of_itself() {
+    let redaction = redaction();
+    let secret = "ab".repeat(14) + "-0123456789";
+    let redactor = redaction.of(&[Bytes::from(secret.clone())]);
+
+    let out = plain(&redactor, &format!("x|abab{secret}|y"));
+
+    assert_eq!(out, "x|abab#|y");
+}
+
+#[test]
 fn a_secret_cut_off_at_the_end_goes_too() {
     let redaction = redaction();
     let redactor = redaction.of(&[Bytes::from_static(b"0123456789abcdefghijklmnop")]);
