@@ -1,18 +1,41 @@
 //! Linkgate: the outbound gateway that apps use as their base URL for the LinkedIn API.
+//!
+//! ```text
+//! caller ──▶ proxy ─────────────────────────────────────▶ LinkedIn
+//!              │ token? renew!        │ this went wrong
+//!              ▼                      ▼
+//!         credentials            incident
+//!         (cache, flights,       (redaction, one writer,
+//!          store)                 segments, readers)
+//! ```
+//!
+//! To follow one request, read [`proxy`] and its files in the order listed there. The words: a *caller*
+//! presents a *key*; a *member* authorised an *application* and so there is a *grant*; one caller
+//! request and all that is done to answer it is an *exchange*, each trip to LinkedIn an *attempt*, and
+//! the record of an exchange that went wrong an *incident*.
 
-pub mod admin;
-pub mod app;
-pub mod callers;
-pub mod cli;
-pub mod clock;
-pub mod config;
+// The request path.
+pub mod proxy;
+
+// What it asks: tokens, and a place for what went wrong.
 pub mod credentials;
+pub mod incident;
+
+// Nouns and tools that all parts share; they import no part.
+pub mod callers;
+pub mod clock;
 pub mod dial;
 pub mod exchange;
-pub mod incident;
 pub mod keyring;
 pub mod metrics;
-pub mod proxy;
-pub mod sandbox;
 pub mod secret;
 pub mod telemetry;
+
+// The operator's side.
+pub mod admin;
+pub mod app;
+pub mod cli;
+pub mod config;
+
+// LinkedIn on loopback, for the demo, the tests and app developers.
+pub mod sandbox;
