@@ -121,7 +121,10 @@ fn check_protocol(exchange: &Exchange) -> Result<(), Failure> {
         Some(head) if exchange.is_own_head(head) => check_head(head, headers),
         _ => Ok(()),
     })?;
-    if exchange.tap.is_inside_head() {
+    let ends_in_bare_lf = exchange
+        .tap
+        .with_partial_head(|head| exchange.is_own_head(head));
+    if ends_in_bare_lf == Some(true) {
         // hyper takes a bare LF for a line's end; whoever stands behind us may not.
         return Err(Failure::Malformed(
             "a line of its head does not end in CRLF",

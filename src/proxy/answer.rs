@@ -178,7 +178,10 @@ impl Streamed {
             self.exchange.with_trip(super::exchange::Trip::keep_heads);
         }
         self.exchange.with_trip(|trip| trip.tap = None);
-        if let Some(lease) = self.lease.take() {
+        // An answer that came early leaves a connection on which the request is still on its way.
+        if let Some(lease) = self.lease.take()
+            && self.exchange.body().is_through()
+        {
             lease.give_back();
         }
     }

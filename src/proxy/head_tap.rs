@@ -142,6 +142,12 @@ impl Tap {
         look(self.read.borrow().head())
     }
 
+    /// Looks at bytes that came and are no complete head.
+    pub(crate) fn with_partial_head<T>(&self, look: impl FnOnce(&[u8]) -> T) -> Option<T> {
+        let head = self.read.borrow();
+        head.complete.is_none().then(|| look(&head.bytes))
+    }
+
     /// Whether bytes of a head came that is not complete yet.
     pub(crate) fn is_inside_head(&self) -> bool {
         let head = self.read.borrow();
@@ -316,7 +322,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Tapped<S> {
 
 /// The method and target of a raw request head, as far as they can be told apart.
 pub(crate) fn request_line(head: &[u8]) -> Option<(&[u8], &[u8])> {
-    let line = head.split(|byte| *byte == b'\r').next()?;
+    let line = head.split(|byte| matches!(byte, b'\r' | b'\n')).next()?;
     let mut words = line.split(|byte| *byte == b' ');
     let (method, target) = (words.next()?, words.next()?);
     (words.next()?.starts_with(b"HTTP/") && words.next().is_none()).then_some((method, target))
