@@ -306,8 +306,22 @@ impl Run {
             self.shared.metrics.renewal(RenewalResult::Renewed);
         }
         self.serve_fresh();
+        self.forget_spent();
         self.tell_early();
         Event::Done
+    }
+
+    /// A refresh token that was rotated away and whose successor is on disk is dead for good.
+    fn forget_spent(&self) {
+        let base = self.base.as_ref().and_then(|base| base.0.as_ref());
+        let spent = base.and_then(|grant| grant.refresh.as_ref());
+        let kept = self.fresh.as_ref().and_then(|grant| grant.refresh.as_ref());
+        if let Some(spent) = spent
+            && kept != Some(spent)
+        {
+            let live = &self.shared.live;
+            live.remove(&live.fingerprint(spent.expose().as_bytes()));
+        }
     }
 
     fn publish_unsaved(&mut self) -> Event {
@@ -333,7 +347,9 @@ impl Run {
         self.shared.unconfirmed.remove(&self.member);
         if let Some(fresh) = &self.fresh {
             let cache = &self.shared.cache;
-            cache.publish_renewed(&self.member, fresh.clone());
+            if let Some(old) = cache.publish_renewed(&self.member, fresh.clone()) {
+                self.shared.live.remove(&old.fingerprint);
+            }
             if self.goal.is_refused
                 && let Some(refused) = &self.goal.replaced
             {
@@ -345,7 +361,7 @@ impl Run {
     fn adopt(&mut self) -> Event {
         self.unsaved = None;
         match self.seen.take() {
-            Some(grant) => self.shared.cache.publish(&self.member, grant),
+            Some(grant) => drop(self.shared.cache.publish(&self.member, grant)),
             None => self.shared.cache.forget(&self.member),
         }
         Event::Done
