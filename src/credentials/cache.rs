@@ -19,8 +19,9 @@ use crate::{exchange::Member, keyring::Fingerprint};
 #[derive(Debug)]
 struct Entry {
     grant: Arc<Grant>,
-    /// The token before, while LinkedIn may still be slow to know the new one.
+    /// The token before: LinkedIn may still be slow to know the new one.
     previous: Option<Token>,
+    is_previous_refused: AtomicBool,
     renew_at: Option<i64>,
     is_proven: AtomicBool,
     used_at: AtomicI64,
@@ -104,27 +105,31 @@ impl Cache {
         self.entries.contains_key(member)
     }
 
-    /// Serves `grant` from now on, unless a later version is served already.
-    pub(super) fn publish(&self, member: &Member, grant: Grant) {
+    /// Serves `grant` from now on, unless a later version is served already. Returns the token that
+    /// is now two renewals old, which nobody will present again.
+    pub(super) fn publish(&self, member: &Member, grant: Grant) -> Option<Token> {
         match self.entries.entry(member.clone()) {
             Place::Vacant(place) => {
                 place.insert(self.entry(member, grant, None));
+                None
             }
             Place::Occupied(mut place) => {
                 let old = place.get();
                 if old.grant.version > grant.version {
-                    return;
+                    return None;
                 }
+                let is_same = old.grant.access.fingerprint == grant.access.fingerprint;
                 let entry = self.entry(member, grant, Some(old));
-                place.insert(entry);
+                place.insert(entry).previous.filter(|_| !is_same)
             }
         }
     }
 
     /// Serves a renewed grant; none is made for a member that was forgotten meanwhile.
-    pub(super) fn publish_renewed(&self, member: &Member, grant: Grant) {
-        if member.name.is_none() || self.knows(member) {
-            self.publish(member, grant);
+    pub(super) fn publish_renewed(&self, member: &Member, grant: Grant) -> Option<Token> {
+        match member.name.is_none() || self.knows(member) {
+            true => self.publish(member, grant),
+            false => None,
         }
     }
 
@@ -133,19 +138,19 @@ impl Cache {
         let used_at = old.map(|old| old.used_at.load(Ordering::Relaxed));
         let used_at = AtomicI64::new(used_at.or(grant.used_at).unwrap_or_default());
         let same = old.filter(|old| old.grant.access.fingerprint == grant.access.fingerprint);
-        let (previous, is_proven) = match (same, old) {
-            (Some(same), _) => (
-                same.previous.clone(),
-                same.is_proven.load(Ordering::Relaxed),
-            ),
-            (None, Some(old)) => (Some(old.grant.access.clone()), false),
-            (None, None) => (None, false),
+        let previous = match same {
+            Some(same) => same.previous.clone(),
+            None => old.map(|old| old.grant.access.clone()),
+        };
+        let carried = |flag: fn(&Entry) -> &AtomicBool| {
+            AtomicBool::new(same.is_some_and(|same| flag(same).load(Ordering::Relaxed)))
         };
         Entry {
             grant: Arc::new(grant),
             previous,
+            is_previous_refused: carried(|entry| &entry.is_previous_refused),
             renew_at,
-            is_proven: AtomicBool::new(is_proven),
+            is_proven: carried(|entry| &entry.is_proven),
             used_at,
         }
     }
@@ -159,7 +164,9 @@ impl Cache {
         lag: Duration,
     ) -> Option<Token> {
         let entry = self.entries.get(member)?;
-        if !entry.may_lag(&token.fingerprint, now, lag) {
+        if !entry.may_lag(&token.fingerprint, now, lag)
+            || entry.is_previous_refused.load(Ordering::Relaxed)
+        {
             return None;
         }
         let previous = entry.previous.clone()?;
@@ -195,19 +202,12 @@ impl Cache {
 
     /// Notes that LinkedIn refused a token: it is never offered as the previous one.
     pub(super) fn refused(&self, member: &Member, token: &Fingerprint) {
-        let is_offered = |entry: &Entry| {
-            let previous = entry.previous.as_ref();
-            previous.is_some_and(|previous| previous.fingerprint == *token)
+        let Some(entry) = self.entries.get(member) else {
+            return;
         };
-        // Most refusals find nothing to take back: look before taking the shard's write lock.
-        if self
-            .entries
-            .get(member)
-            .is_some_and(|entry| is_offered(&entry))
-            && let Some(mut entry) = self.entries.get_mut(member)
-            && is_offered(&entry)
-        {
-            entry.previous = None;
+        let previous = entry.previous.as_ref();
+        if previous.is_some_and(|previous| previous.fingerprint == *token) {
+            entry.is_previous_refused.store(true, Ordering::Relaxed);
         }
     }
 

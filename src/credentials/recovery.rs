@@ -30,7 +30,7 @@ use super::{
 use crate::{exchange::Member, keyring::random_bytes};
 
 /// Between two tries of a store that failed, when no renewal tries it.
-const PROBE: Duration = Duration::from_secs(5);
+const PROBE: Duration = Duration::from_secs(1);
 
 /// Puts the parts together; nothing is read yet.
 pub(super) fn shared(settings: Settings, on: Foundations) -> Result<Arc<Shared>, StoreError> {
@@ -99,7 +99,7 @@ pub(super) async fn load(shared: &Arc<Shared>) -> Result<(), StoreError> {
 async fn load_grants(shared: &Arc<Shared>) -> Result<(), StoreError> {
     for (member, row) in shared.store.grants().await? {
         match shared.sealing.grant(&member, &row) {
-            Ok(grant) => shared.cache.publish(&member, grant),
+            Ok(grant) => drop(shared.cache.publish(&member, grant)),
             Err(error) => error!(%member, %error, "a grant does not open; it is left as it is"),
         }
     }
@@ -204,7 +204,7 @@ pub(super) async fn reload(shared: &Shared, member: &Member) {
     match shared.store.grant(member).await {
         Ok(Some(row)) if before.as_ref().is_none_or(|old| old.version < row.version) => {
             match shared.sealing.grant(member, &row) {
-                Ok(grant) => shared.cache.publish(member, grant),
+                Ok(grant) => drop(shared.cache.publish(member, grant)),
                 Err(error) => warn!(%member, %error, "a changed grant does not open"),
             }
         }

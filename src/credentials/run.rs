@@ -8,16 +8,16 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 use tracing::{error, info, warn};
 
 use super::{
-    Refused, Token,
-    cooling::Scope,
     flight::{Action, Ending, Event, Flight, Row as Seen},
     grant::{Grant, State, Terms, TokenAnswer},
     oauth::Failure,
     refresher::{Goal, Landing, Told},
-    shared::{Shared, Unsaved, never_signed_in},
+    shared::{Shared, Unsaved},
     store::{Lease, Pending, StoreError},
 };
 use crate::{exchange::Member, metrics::RenewalResult};
+
+mod outcome;
 
 /// Between two looks at another process's flight.
 const LOOK: Duration = Duration::from_millis(250);
@@ -306,8 +306,22 @@ impl Run {
             self.shared.metrics.renewal(RenewalResult::Renewed);
         }
         self.serve_fresh();
+        self.forget_spent();
         self.tell_early();
         Event::Done
+    }
+
+    /// A refresh token that was rotated away and whose successor is on disk is dead for good.
+    fn forget_spent(&self) {
+        let base = self.base.as_ref().and_then(|base| base.0.as_ref());
+        let spent = base.and_then(|grant| grant.refresh.as_ref());
+        let kept = self.fresh.as_ref().and_then(|grant| grant.refresh.as_ref());
+        if let Some(spent) = spent
+            && kept != Some(spent)
+        {
+            let live = &self.shared.live;
+            live.remove(&live.fingerprint(spent.expose().as_bytes()));
+        }
     }
 
     fn publish_unsaved(&mut self) -> Event {
@@ -333,7 +347,9 @@ impl Run {
         self.shared.unconfirmed.remove(&self.member);
         if let Some(fresh) = &self.fresh {
             let cache = &self.shared.cache;
-            cache.publish_renewed(&self.member, fresh.clone());
+            if let Some(old) = cache.publish_renewed(&self.member, fresh.clone()) {
+                self.shared.live.remove(&old.fingerprint);
+            }
             if self.goal.is_refused
                 && let Some(refused) = &self.goal.replaced
             {
@@ -345,7 +361,7 @@ impl Run {
     fn adopt(&mut self) -> Event {
         self.unsaved = None;
         match self.seen.take() {
-            Some(grant) => self.shared.cache.publish(&self.member, grant),
+            Some(grant) => drop(self.shared.cache.publish(&self.member, grant)),
             None => self.shared.cache.forget(&self.member),
         }
         Event::Done
@@ -383,85 +399,6 @@ impl Run {
             // Those who waited may all have left.
             self.told.send_replace(Some(Ok(token)));
         }
-    }
-
-    fn outcome(&self, ending: Ending) -> Told {
-        let soon = |reason: &str| Refused::TryLater {
-            after: SOON,
-            reason: reason.into(),
-        };
-        match ending {
-            Ending::Renewed => self.renewed(),
-            Ending::SignInNeeded => Err(match self.shared.cache.grant(&self.member) {
-                Some(grant) => self.shared.sign_in_needed(&grant),
-                None => never_signed_in(),
-            }),
-            Ending::Failed => Err(self.failed()),
-            Ending::StoreDown => {
-                self.shared.metrics.renewal(RenewalResult::TryLater);
-                Err(self.cool(
-                    "the store is not available, and no refresh token is spent without it",
-                    None,
-                ))
-            }
-            Ending::Busy => Err(soon("another process renews this member")),
-        }
-    }
-
-    fn renewed(&self) -> Told {
-        let token = match self.fresh_token() {
-            Ok(token) => token,
-            Err(useless) => return Err(self.cool(useless, None)),
-        };
-        self.shared.cooling.forgive(&self.member);
-        Ok(token)
-    }
-
-    /// The cache's token, if it is what was hoped for; else what is wrong with it.
-    fn fresh_token(&self) -> Result<Token, &'static str> {
-        let grant = self.shared.cache.grant(&self.member);
-        let grant = grant.ok_or("the member was disconnected meanwhile")?;
-        if self.goal.replaced.as_ref() == Some(&grant.access.fingerprint) {
-            return Err("LinkedIn gave the same token again");
-        }
-        if !grant.is_usable(self.shared.now()) {
-            return Err("LinkedIn gave a token that is already over");
-        }
-        Ok(grant.access.clone())
-    }
-
-    fn failed(&self) -> Refused {
-        let metrics = &self.shared.metrics;
-        match &self.failure {
-            Some(Failure::Misconfigured { reason }) => {
-                metrics.renewal(RenewalResult::Misconfigured);
-                let application = self.member.application.clone();
-                error!(%application, %reason, "LinkedIn refuses the application, not the member");
-                let scope = Scope::Application(application);
-                self.shared.cooling.failed(scope, reason, None)
-            }
-            Some(Failure::Transient {
-                reason,
-                retry_after,
-                ..
-            }) => {
-                metrics.renewal(RenewalResult::TryLater);
-                self.cool(reason, *retry_after)
-            }
-            Some(Failure::Dead) | None => {
-                metrics.renewal(RenewalResult::TryLater);
-                self.cool(
-                    "the refresh token was refused, but could not be compared",
-                    None,
-                )
-            }
-        }
-    }
-
-    fn cool(&self, reason: &str, at_least: Option<Duration>) -> Refused {
-        warn!(member = %self.member, %reason, "a renewal failed");
-        let scope = Scope::Member(self.member.clone());
-        self.shared.cooling.failed(scope, reason, at_least)
     }
 
     fn written(&self, result: Result<(), StoreError>) -> Event {

@@ -141,14 +141,14 @@ fn text(token: &Token) -> &str {
     std::str::from_utf8(grant::text_of(token)).unwrap()
 }
 
-/// Looks every few milliseconds, for at most ten seconds.
+/// Looks every few milliseconds, for at most thirty seconds.
 async fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
     let looking = async {
         while !is_so() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(10), looking)
+    tokio::time::timeout(Duration::from_secs(30), looking)
         .await
         .unwrap_or_else(|_| panic!("never came true: {what}"));
 }

@@ -27,107 +27,38 @@ fn told(status: u16, body: &str) -> Failure {
     classify(status, &HeaderMap::new(), body.as_bytes())
 }
 
+const DEAD_TEXT: &str =
+    "The provided authorization grant or refresh token is invalid, expired or revoked";
+const CODE_TEXT: &str = "Unable to retrieve access token: appid/redirect uri/code verifier does \
+    not match authorization code. Or authorization code expired. Or external member binding exists";
+const MISSING_TEXT: &str = r#"A required parameter \"client_id\" is missing"#;
+const AUTH_TEXT: &str = "Client authentication failed";
+const OWN_TEXT: &str = "This application is not allowed to create application tokens";
+const CODE_GONE: &str = "Unable to retrieve access token: authorization code not found";
+const ID_TEXT: &str = r#"The passed in client_id is invalid \"abc\""#;
+
+#[rustfmt::skip]
+const KNOWN: [(&str, u16, &str, &str, Kind); 15] = [
+    ("dead, LinkedIn's way", 400, "invalid_request", DEAD_TEXT, Kind::Dead),
+    ("dead, the RFC's way", 400, "invalid_grant", "", Kind::Dead),
+    ("a field missing", 400, "invalid_request", MISSING_TEXT, Kind::Misconfigured),
+    ("a code's fault", 400, "invalid_request", CODE_TEXT, Kind::Unspent),
+    ("redirect uri", 400, "invalid_redirect_uri", CODE_TEXT, Kind::Unspent),
+    ("code not found", 401, "invalid_request", CODE_GONE, Kind::Misconfigured),
+    ("client id", 400, "invalid_client_id", ID_TEXT, Kind::Misconfigured),
+    ("client secret", 401, "invalid_client_id", AUTH_TEXT, Kind::Misconfigured),
+    ("client secret, other", 401, "invalid_client", AUTH_TEXT, Kind::Misconfigured),
+    ("no 2-legged", 401, "access_denied", OWN_TEXT, Kind::Misconfigured),
+    ("dead words with 401", 401, "invalid_request", DEAD_TEXT, Kind::Misconfigured),
+    ("dead words with 500", 500, "invalid_request", DEAD_TEXT, Kind::Open),
+    ("dead words with 429", 429, "invalid_grant", DEAD_TEXT, Kind::Unspent),
+    ("dead words in a 403", 403, "invalid_request", DEAD_TEXT, Kind::Unspent),
+    ("unseen words", 400, "invalid_request", "something new", Kind::Unspent),
+];
+
 #[test]
 fn every_known_answer_means_what_linkedin_means_by_it() {
-    let dead = "The provided authorization grant or refresh token is invalid, expired or revoked";
-    let code = "Unable to retrieve access token: appid/redirect uri/code verifier does not match \
-                authorization code. Or authorization code expired. Or external member binding exists";
-    let missing = r#"A required parameter \"client_id\" is missing"#;
-    let own = "This application is not allowed to create application tokens";
-    for (why, status, error, description, expected) in [
-        (
-            "dead, LinkedIn's way",
-            400,
-            "invalid_request",
-            dead,
-            Kind::Dead,
-        ),
-        ("dead, the RFC's way", 400, "invalid_grant", "", Kind::Dead),
-        (
-            "a field missing",
-            400,
-            "invalid_request",
-            missing,
-            Kind::Misconfigured,
-        ),
-        (
-            "a code's fault",
-            400,
-            "invalid_request",
-            code,
-            Kind::Unspent,
-        ),
-        (
-            "redirect uri",
-            400,
-            "invalid_redirect_uri",
-            code,
-            Kind::Unspent,
-        ),
-        (
-            "code not found",
-            401,
-            "invalid_request",
-            "authorization code not found",
-            Kind::Misconfigured,
-        ),
-        (
-            "client id",
-            400,
-            "invalid_client_id",
-            "The passed in client_id is invalid",
-            Kind::Misconfigured,
-        ),
-        (
-            "client secret",
-            401,
-            "invalid_client_id",
-            "Client authentication failed",
-            Kind::Misconfigured,
-        ),
-        (
-            "client secret, other",
-            401,
-            "invalid_client",
-            "Client authentication failed",
-            Kind::Misconfigured,
-        ),
-        (
-            "no 2-legged",
-            401,
-            "access_denied",
-            own,
-            Kind::Misconfigured,
-        ),
-        (
-            "dead words with 401",
-            401,
-            "invalid_request",
-            dead,
-            Kind::Misconfigured,
-        ),
-        (
-            "dead words with 500",
-            500,
-            "invalid_request",
-            dead,
-            Kind::Open,
-        ),
-        (
-            "dead words with 429",
-            429,
-            "invalid_grant",
-            dead,
-            Kind::Unspent,
-        ),
-        (
-            "unseen words",
-            400,
-            "invalid_request",
-            "something new",
-            Kind::Unspent,
-        ),
-    ] {
+    for (why, status, error, description, expected) in KNOWN {
         let body = format!(r#"{{"error":"{error}","error_description":"{description}"}}"#);
 
         assert_eq!(kind(&told(status, &body)), expected, "{why}");

@@ -165,8 +165,11 @@ async fn forgetting_leaves_nothing(store: &dyn Store) {
     assert_eq!(store.journal().await.unwrap(), []);
     let keys = store.data_keys().await.unwrap();
     assert!(keys.iter().all(|(member, _)| *member != who));
+
+    // The member signs in again: the version is the same as before, the lease is not.
+    store.save(&who, row(1), None).await.unwrap();
     let late = store.save(&who, row(2), Some(&lease)).await;
-    assert!(matches!(late, Err(StoreError::Moved)));
+    assert!(matches!(late, Err(StoreError::Fenced)));
 }
 
 async fn the_first_data_key_wins(store: &dyn Store) {

@@ -76,6 +76,12 @@ async fn nothing_is_spent_that_cannot_be_journalled() {
         assert!(matches!(refused, Err(Refused::TryLater { .. })), "{fault}");
         assert_eq!(world.linkedin.posts(), 0, "{fault}");
         assert!(!world.credentials.is_store_healthy(), "{fault}");
+        set(&world.faults.begin, false);
+        set(&world.faults.lease, false);
+        eventually("the store is healthy again", || {
+            world.credentials.is_store_healthy()
+        })
+        .await;
     }
 }
 
@@ -202,4 +208,70 @@ async fn no_secret_rests_readable_on_disk() {
         }
     }
     assert!(read > 4096);
+}
+
+/// One round of trouble: which writes fail, what LinkedIn does, whether the process then dies.
+#[derive(Clone, Copy, Debug)]
+struct Trouble {
+    save: bool,
+    answered: bool,
+    begin: bool,
+    play: u8,
+    dies: bool,
+}
+
+fn trouble(seed: &mut u32) -> Trouble {
+    // xorshift: the same stories on every run.
+    *seed ^= *seed << 13;
+    *seed ^= *seed >> 17;
+    *seed ^= *seed << 5;
+    let bit = |at: u32| (*seed >> at) & 3 == 0;
+    Trouble {
+        save: bit(3),
+        answered: bit(7),
+        begin: bit(11) && bit(17),
+        play: u8::try_from((*seed >> 21) % 5).unwrap(),
+        dies: bit(27),
+    }
+}
+
+#[tokio::test]
+async fn through_any_trouble_the_refresh_token_spent_is_the_last_one_received() {
+    let mut world = World::start().await;
+    world.import(&ada(), RENEWABLE).await;
+    let (mut expected, mut seed) = ("refresh-0".to_owned(), 2_463_534_242);
+    for round in 0..120 {
+        let now = trouble(&mut seed);
+        set(&world.faults.save, now.save);
+        set(&world.faults.answered, now.answered);
+        set(&world.faults.begin, now.begin);
+        match now.play {
+            0 if !now.begin => world.linkedin.next(Play::Say(503, "", Vec::new())),
+            1 if !now.begin => world.linkedin.next(Play::Half),
+            _ => {}
+        }
+        world.pass(3600);
+        world.credentials.0.cooling.forgive(&ada());
+        let posts = world.linkedin.posts();
+
+        let renewed = world.credentials.renew(&ada(), None).await.is_ok();
+
+        let forms = world.linkedin.forms();
+        for form in &forms[posts..] {
+            let spent = format!("refresh_token={expected}&");
+            assert!(form.contains(&spent), "round {round}, {now:?}: {form}");
+        }
+        assert!(forms.len() <= posts + 1, "round {round}: posted twice");
+        if renewed {
+            expected = format!("refresh-{}", forms.len());
+        }
+        // Neither journalled nor saved, an answer lives in memory alone: dying then loses it.
+        if now.dies && !(now.save && now.answered) {
+            world = world.restart().await;
+        } else {
+            set(&world.faults.save, false);
+            world.credentials.drain().await;
+        }
+    }
+    assert!(world.linkedin.posts() > 80);
 }

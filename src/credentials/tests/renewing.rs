@@ -44,7 +44,7 @@ async fn an_expired_token_is_renewed_and_the_new_one_survives_a_restart() {
     assert!(world.linkedin.forms()[1].contains("refresh_token=refresh-1&"));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_hundred_callers_with_one_refused_token_cause_one_renewal() {
     let world = World::start().await;
     world.import(&ada(), RENEWABLE).await;
@@ -225,4 +225,19 @@ async fn no_more_renewals_run_at_once_than_the_cap_allows() {
         renewal.await.unwrap().unwrap();
     }
     assert_eq!(world.linkedin.posts(), 12);
+}
+
+#[tokio::test]
+async fn secrets_that_nobody_will_present_again_are_forgotten() {
+    let world = World::start().await;
+    world.import(&ada(), RENEWABLE).await;
+    for _ in 0..2 {
+        world.credentials.renew_now(&ada()).await.unwrap();
+    }
+    world.credentials.drain().await;
+
+    let is_live = |text: &[u8]| world.live.find(text).is_some();
+
+    assert!(is_live(b"token-2") && is_live(b"token-1") && is_live(b"refresh-2"));
+    assert!(!is_live(b"token-0") && !is_live(b"refresh-0") && !is_live(b"refresh-1"));
 }

@@ -136,7 +136,8 @@ fn write(
         })?)
 }
 
-/// Deletes row, journal entry and data key; the lease's row stays for its fence.
+/// Deletes row, journal entry and data key. The lease's row stays, with a higher fence: a renewal
+/// that began before must not write into a row of the same version made by a new sign-in.
 pub(super) fn forget(connection: &mut Connection, member: &Member) -> Result<bool, StoreError> {
     let transaction = connection.transaction()?;
     let place = params![member.application.as_str(), member_column(member)];
@@ -145,6 +146,9 @@ pub(super) fn forget(connection: &mut Connection, member: &Member) -> Result<boo
         let statement = format!("DELETE FROM {table} WHERE application = ?1 AND member = ?2");
         rows = transaction.execute(&statement, place)?;
     }
+    let fence_off = "UPDATE leases SET fence = fence + 1, until_micros = 0
+         WHERE application = ?1 AND member = ?2";
+    transaction.execute(fence_off, place)?;
     transaction.commit()?;
     // The write-ahead log still holds the old pages; without this the data key would outlive its
     // deletion. A reader in the way only postpones it to the next checkpoint.
