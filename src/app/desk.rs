@@ -127,7 +127,7 @@ impl Desk {
             .disconnect(&member)
             .await
             .map_err(managed)?;
-        Ok(json!({"name": was.name, "application": was.application, "state": "disconnected"}))
+        Ok(json!({"name": was.name, "application": was.application, "state": "tokens destroyed"}))
     }
 
     /// The body as text, or in base64 where it is none.
