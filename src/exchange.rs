@@ -18,7 +18,7 @@ mod template;
 
 pub use template::template;
 
-/// Identifies one exchange, and the incident it may become: a UUIDv7, so ids sort by time.
+/// Identifies one exchange, and the incident it may become: a `UUIDv7`, so ids sort by time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ExchangeId(Uuid);
 

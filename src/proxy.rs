@@ -29,6 +29,7 @@ mod answer;
 mod authorize;
 mod backoff;
 mod capture;
+mod coding;
 mod deadline;
 mod dispatch;
 mod exchange;
@@ -255,7 +256,7 @@ fn drain_unread(thread: &Rc<Thread>, exchange: &Exchange, body: Incoming) {
     let deadline = Instant::now() + DRAIN_TIME;
     let thread = Rc::clone(thread);
     drop(tokio::task::spawn_local(async move {
-        drop(thread.alarm.until(deadline, read_away(body)).await);
+        thread.alarm.at_most(deadline, read_away(body)).await;
     }));
 }
 

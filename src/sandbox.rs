@@ -35,8 +35,10 @@ mod tokens;
 mod tunnel;
 mod uploads;
 
+use std::fs::Permissions;
 use std::io;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread::JoinHandle;
@@ -106,6 +108,8 @@ impl Sandbox {
         let identity = tls::identity(options.http2)?;
         if let Some(file) = &options.ca_file {
             std::fs::write(file, &identity.ca_pem)?;
+            // Other users' programs must be able to trust it, whatever the umask says.
+            std::fs::set_permissions(file, Permissions::from_mode(0o644))?;
         }
         let site = Arc::new(Site::new(options));
         let (tell, told) = mpsc::sync_channel(1);
@@ -199,7 +203,6 @@ impl Sandbox {
     }
 
     /// A grant of all scopes of the first application, its token usable at once.
-    #[must_use]
     pub fn sign_in(&self, member: &str) -> TokenAnswer {
         let answer = self.sign_in_with_lag(member);
         hold(&self.site.grants).usable_now(&answer.access_token);
@@ -207,7 +210,6 @@ impl Sandbox {
     }
 
     /// Like [`Sandbox::sign_in`], but the fresh-token lag applies.
-    #[must_use]
     pub fn sign_in_with_lag(&self, member: &str) -> TokenAnswer {
         let scopes = self
             .application()
@@ -216,7 +218,6 @@ impl Sandbox {
     }
 
     /// A grant of these scopes for this application, its token usable at once.
-    #[must_use]
     pub fn sign_in_to(&self, client_id: &str, member: &str, scopes: &[&str]) -> TokenAnswer {
         let scopes = scopes.iter().map(|scope| (*scope).to_owned()).collect();
         let answer = self.site.sign_in(client_id, member, scopes);

@@ -11,6 +11,7 @@ use super::{
     BadAnswer, Credentials, Refused,
     grant::{Grant, State, Terms, TokenAnswer},
     refresher::{self, Goal},
+    run,
     store::StoreError,
 };
 use crate::exchange::{Member, Name};
@@ -191,7 +192,13 @@ impl Credentials {
             replaced: grant.map(|grant| grant.access.fingerprint.clone()),
             is_refused: false,
         };
-        refresher::wait(refresher::join(&self.0, member, goal)).await?;
+        let flight = refresher::join(&self.0, member, goal.clone());
+        let token = refresher::wait(flight.clone()).await?;
+        if goal.replaced.as_ref() == Some(&token.fingerprint) {
+            // That flight was ending when it was joined.
+            refresher::gone(flight, run::SOON).await;
+            refresher::wait(refresher::join(&self.0, member, goal)).await?;
+        }
         self.show(member)
     }
 

@@ -8,7 +8,7 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 use tracing::{error, info, warn};
 
 use super::{
-    Refused,
+    Refused, Token,
     cooling::Scope,
     flight::{Action, Ending, Event, Flight, Row as Seen},
     grant::{Grant, State, Terms, TokenAnswer},
@@ -29,8 +29,8 @@ pub(super) const SOON: Duration = Duration::from_secs(1);
 
 /// One flight under way.
 pub(super) struct Run {
-    // First, so that it is dropped before `told`: whoever sees the channel closed finds the map free.
-    _landing: Landing,
+    /// Dropped before `told`: whoever sees the channel closed finds the map free.
+    landing: Option<Landing>,
     shared: Arc<Shared>,
     member: Member,
     goal: Goal,
@@ -66,7 +66,7 @@ impl Run {
     ) -> Self {
         Self {
             shared: landing.shared(),
-            _landing: landing,
+            landing: Some(landing),
             member,
             goal,
             told,
@@ -306,7 +306,7 @@ impl Run {
             self.shared.metrics.renewal(RenewalResult::Renewed);
         }
         self.serve_fresh();
-        self.tell(Ending::Renewed);
+        self.tell_early();
         Event::Done
     }
 
@@ -318,7 +318,7 @@ impl Run {
         self.shared.metrics.renewal(RenewalResult::Unsaved);
         self.unsaved = Some(Unsaved::new(&self.shared));
         self.serve_fresh();
-        self.tell(Ending::Renewed);
+        self.tell_early();
         Event::Done
     }
 
@@ -359,7 +359,6 @@ impl Run {
     }
 
     async fn end(mut self, ending: Ending) {
-        self.tell(ending);
         if let Some(lease) = &self.lease {
             let released = self.shared.store.release_lease(&self.member, lease).await;
             // Not given back, it ends by itself.
@@ -367,14 +366,22 @@ impl Run {
                 warn!(member = %self.member, %error, "a lease was not released");
             }
         }
+        let untold = self.told.borrow().is_none();
+        let told = untold.then(|| self.outcome(ending));
+        // Out of the map first: whoever is told of a failure and asks again gets a flight of his own.
+        self.landing = None;
+        if told.is_some() {
+            self.told.send_replace(told);
+        }
     }
 
-    /// Tells those who wait, once.
-    fn tell(&mut self, ending: Ending) {
-        if self.told.borrow().is_none() {
-            let told = self.outcome(ending);
+    /// Tells those who wait of the new token, while the lease is still to be given back.
+    fn tell_early(&self) {
+        let untold = self.told.borrow().is_none();
+        if let (true, Ok(token)) = (untold, self.fresh_token()) {
+            self.shared.cooling.forgive(&self.member);
             // Those who waited may all have left.
-            self.told.send_replace(Some(told));
+            self.told.send_replace(Some(Ok(token)));
         }
     }
 
@@ -401,18 +408,25 @@ impl Run {
         }
     }
 
-    /// The cache's token, if it is what was hoped for.
     fn renewed(&self) -> Told {
-        let Some(grant) = self.shared.cache.grant(&self.member) else {
-            return Err(never_signed_in());
+        let token = match self.fresh_token() {
+            Ok(token) => token,
+            Err(useless) => return Err(self.cool(useless, None)),
         };
+        self.shared.cooling.forgive(&self.member);
+        Ok(token)
+    }
+
+    /// The cache's token, if it is what was hoped for; else what is wrong with it.
+    fn fresh_token(&self) -> Result<Token, &'static str> {
+        let grant = self.shared.cache.grant(&self.member);
+        let grant = grant.ok_or("the member was disconnected meanwhile")?;
         if self.goal.replaced.as_ref() == Some(&grant.access.fingerprint) {
-            return Err(self.cool("LinkedIn gave the same token again", None));
+            return Err("LinkedIn gave the same token again");
         }
         if !grant.is_usable(self.shared.now()) {
-            return Err(self.cool("LinkedIn gave a token that is already over", None));
+            return Err("LinkedIn gave a token that is already over");
         }
-        self.shared.cooling.forgive(&self.member);
         Ok(grant.access.clone())
     }
 

@@ -10,7 +10,6 @@ use super::{
     line,
     rate::Surplus,
     record::{VERSION, timestamp},
-    redact::{End, Redaction},
     segment::Mishap,
 };
 
@@ -142,7 +141,6 @@ impl Notes {
         mut seq: u64,
         time: &str,
         instance: &str,
-        redaction: &Redaction,
     ) -> serde_json::Result<u64> {
         let mut next = || {
             let heading = Heading {
@@ -190,10 +188,8 @@ impl Notes {
         if let Some(noted) = self.late {
             late(out, &next(), noted)?;
         }
-        let redactor = redaction.of(&[]);
         for surplus in &self.surplus {
-            let signature = redactor.text(surplus.signature.as_bytes(), End::Whole);
-            summary(out, &next(), surplus, &String::from_utf8_lossy(&signature))?;
+            summary(out, &next(), surplus)?;
         }
         Ok(seq)
     }
@@ -263,18 +259,13 @@ fn late(out: &mut Vec<u8>, heading: &Heading<'_>, noted: Noted) -> serde_json::R
     line::push(out, &late)
 }
 
-fn summary(
-    out: &mut Vec<u8>,
-    heading: &Heading<'_>,
-    surplus: &Surplus,
-    signature: &str,
-) -> serde_json::Result<()> {
+fn summary(out: &mut Vec<u8>, heading: &Heading<'_>, surplus: &Surplus) -> serde_json::Result<()> {
     let summary = Summary {
         v: VERSION,
         kind: "summary",
         seq: heading.seq,
         time: heading.time,
-        signature,
+        signature: &surplus.signature,
         count: surplus.count,
         first_id: surplus.first_id.to_string(),
         last_id: surplus.last_id.to_string(),

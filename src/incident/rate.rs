@@ -64,7 +64,14 @@ impl RateCap {
     }
 
     /// Whether a record of this signature may still be written; counts it either way.
-    pub(super) fn admits(&mut self, signature: &str, id: ExchangeId) -> bool {
+    ///
+    /// `redacted` is asked for the signature as it may stand in the log, once there is a surplus.
+    pub(super) fn admits(
+        &mut self,
+        signature: &str,
+        id: ExchangeId,
+        redacted: impl FnOnce() -> String,
+    ) -> bool {
         let has_place = self.seen.len() < MAX_SIGNATURES || self.seen.contains_key(signature);
         let signature = if has_place { signature } else { OTHERS };
         let seen = self.seen.entry(signature.to_owned()).or_insert(Seen {
@@ -76,7 +83,7 @@ impl RateCap {
             return true;
         }
         let surplus = seen.surplus.get_or_insert_with(|| Surplus {
-            signature: signature.to_owned(),
+            signature: if has_place { redacted() } else { OTHERS.into() },
             count: 0,
             first_id: id,
             last_id: id,
@@ -97,22 +104,25 @@ mod tests {
         let ids: Vec<ExchangeId> = (0..5).map(|_| ExchangeId::new()).collect();
         assert_eq!(cap.turn(600), []);
 
-        let admitted: Vec<bool> = ids.iter().map(|id| cap.admits("GET /a 404", *id)).collect();
+        let admitted: Vec<bool> = ids
+            .iter()
+            .map(|id| cap.admits("GET /a 404", *id, || "A".into()))
+            .collect();
 
         assert_eq!(admitted, [true, true, false, false, false]);
         assert!(
-            cap.admits("GET /b 404", ids[0]),
+            cap.admits("GET /b 404", ids[0], String::new),
             "each signature has its own count"
         );
         assert_eq!(cap.turn(659), [], "the minute is not over");
         let surplus = Surplus {
-            signature: "GET /a 404".into(),
+            signature: "A".into(),
             count: 3,
             first_id: ids[2],
             last_id: ids[4],
         };
         assert_eq!(cap.turn(660), [surplus]);
-        assert!(cap.admits("GET /a 404", ids[0]));
+        assert!(cap.admits("GET /a 404", ids[0], String::new));
     }
 
     #[test]
@@ -121,7 +131,7 @@ mod tests {
         let id = ExchangeId::new();
 
         for n in 0..MAX_SIGNATURES + 100 {
-            cap.admits(&format!("GET /{n} 404"), id);
+            cap.admits(&format!("GET /{n} 404"), id, String::new);
         }
 
         assert_eq!(cap.seen.len(), MAX_SIGNATURES + 1);

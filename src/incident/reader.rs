@@ -4,12 +4,9 @@
 //! does not grow with the log.
 
 use std::{
-    fs::File,
     io,
     path::{Path, PathBuf},
 };
-
-use serde_json::Value;
 
 use super::{
     record::timestamp,
@@ -21,19 +18,19 @@ use crate::keyring::DataKey;
 mod filter;
 mod follow;
 mod lines;
+mod listing;
+mod record;
 
 pub use super::shelf::NoBody;
 pub use filter::{Filter, Order, Status};
 pub use follow::Follow;
+pub use listing::Listing;
+pub use record::Record;
 
-use lines::{Backward, Forward, TooLong};
+use lines::TooLong;
 
 /// Shortest beginning of an id that is looked for.
 pub const SHORTEST_PREFIX: usize = 8;
-
-/// One line of the log.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Record(Value);
 
 /// A line that is none of ours, and was passed over.
 #[derive(Debug, thiserror::Error)]
@@ -171,100 +168,12 @@ fn near(prefix: &str) -> Option<std::ops::Range<i64>> {
         .filter(|digit| *digit != '-')
         .take(12)
         .collect();
-    let missing = u32::try_from(12 - digits.len()).ok()?;
+    let missing = 12_u32.checked_sub(u32::try_from(digits.len()).ok()?)?;
     let millis = i64::from_str_radix(&digits, 16)
         .ok()?
         .checked_shl(4 * missing)?;
     let spread = 1_i64.checked_shl(4 * missing)?;
     Some(millis / 1_000 - DAY..(millis + spread) / 1_000 + 2 * DAY)
-}
-
-/// Lines of one segment, from either end.
-#[derive(Debug)]
-enum Lines {
-    Forward(Forward<File>),
-    Backward(Backward),
-}
-
-/// An iterator over lines of the log.
-#[derive(Debug)]
-pub struct Listing {
-    folder: PathBuf,
-    /// What is still to be read; the next one is last.
-    stamps: Vec<Stamp>,
-    filter: Filter,
-    open: Option<(String, Lines)>,
-}
-
-impl Listing {
-    fn new(folder: PathBuf, stamps: Vec<Stamp>, filter: Filter) -> Self {
-        Self {
-            folder,
-            stamps,
-            filter,
-            open: None,
-        }
-    }
-
-    /// The next line of the open segment, its last one without end included.
-    fn next_line(&mut self) -> io::Result<Option<lines::Line>> {
-        match &mut self.open {
-            None => Ok(None),
-            Some((_, Lines::Backward(lines))) => lines.next_line(),
-            Some((_, Lines::Forward(lines))) => match lines.next_line()? {
-                Some(line) => Ok(Some(line)),
-                None => Ok(lines.rest()),
-            },
-        }
-    }
-
-    fn open_next(&mut self) -> Option<Result<(), SkippedLine>> {
-        let name = self.stamps.pop()?.file_name(Holds::Lines);
-        let lines = match self.filter.order {
-            Order::NewestFirst => File::open(self.folder.join(&name))
-                .and_then(Backward::new)
-                .map(Lines::Backward),
-            Order::OldestFirst => File::open(self.folder.join(&name))
-                .map(|file| Lines::Forward(Forward::new(file, 0))),
-        };
-        Some(match lines {
-            Ok(lines) => {
-                self.open = Some((name, lines));
-                Ok(())
-            }
-            // Dropped for its age since it was listed.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            Err(error) => Err(skipped(&name, error.into())),
-        })
-    }
-}
-
-impl Iterator for Listing {
-    type Item = Result<Record, SkippedLine>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            let Some((name, _)) = &self.open else {
-                match self.open_next()? {
-                    Ok(()) => continue,
-                    Err(skipped) => return Some(Err(skipped)),
-                }
-            };
-            let name = name.clone();
-            match self.next_line() {
-                Ok(Some(line)) => {
-                    if let Some(item) = read(&name, line, &self.filter) {
-                        return Some(item);
-                    }
-                }
-                Ok(None) => self.open = None,
-                Err(error) => {
-                    self.open = None;
-                    return Some(Err(skipped(&name, error.into())));
-                }
-            }
-        }
-    }
 }
 
 /// What a line is to a reader with this filter; none if it is nothing.
@@ -287,105 +196,6 @@ fn skipped(segment: &str, why: Unreadable) -> SkippedLine {
     SkippedLine {
         segment: segment.to_owned(),
         why,
-    }
-}
-
-impl From<Value> for Record {
-    fn from(json: Value) -> Self {
-        Self(json)
-    }
-}
-
-impl Record {
-    fn parse(line: &[u8]) -> Option<Self> {
-        let value: Value = serde_json::from_slice(line).ok()?;
-        value.get("kind")?.as_str()?;
-        Some(Self(value))
-    }
-
-    /// The whole line, as it is printed with `--json`.
-    pub fn json(&self) -> &Value {
-        &self.0
-    }
-
-    /// The text at `path`, such as `/request/url`.
-    pub fn text(&self, path: &str) -> Option<&str> {
-        self.0.pointer(path)?.as_str()
-    }
-
-    /// The number at `path`.
-    pub fn number(&self, path: &str) -> Option<u64> {
-        self.0.pointer(path)?.as_u64()
-    }
-
-    /// Number of the line in the log.
-    pub fn seq(&self) -> Option<u64> {
-        self.number("/seq")
-    }
-
-    /// When the exchange began, or a note was made: RFC 3339 in UTC.
-    pub fn time(&self) -> Option<&str> {
-        self.text("/time")
-    }
-
-    /// The exchange's id; notes have none.
-    pub fn id(&self) -> Option<&str> {
-        self.text("/id")
-    }
-
-    /// Status of the final answer, else of the last attempt.
-    pub fn status(&self) -> Option<u16> {
-        let last = || {
-            let attempts = self.0.pointer("/attempts")?.as_array()?;
-            attempts.last()?.get("status")?.as_u64()
-        };
-        let status = self.number("/answer/status").or_else(last)?;
-        u16::try_from(status).ok()
-    }
-
-    /// Whose fault: `caller`, `member`, `linkedin` or `gateway`.
-    pub fn fault(&self) -> Option<&str> {
-        self.text("/fault")
-    }
-
-    /// `failed`, `recovered`, `cut`, `caller_left`; for notes `gap`, `late`, `summary`.
-    pub fn kind(&self) -> Option<&str> {
-        self.text("/kind")
-    }
-
-    /// Whether this is an exchange's record, and not a note of the log about itself.
-    pub fn is_incident(&self) -> bool {
-        !matches!(self.kind(), Some("gap" | "late" | "summary"))
-    }
-
-    /// The operator's name of the member.
-    pub fn member(&self) -> Option<&str> {
-        self.text("/member/name")
-    }
-
-    /// Name of the caller.
-    pub fn caller(&self) -> Option<&str> {
-        self.text("/caller")
-    }
-
-    /// Method of the caller's request.
-    pub fn method(&self) -> Option<&str> {
-        self.text("/request/method")
-    }
-
-    /// Target of the caller's request.
-    pub fn url(&self) -> Option<&str> {
-        self.text("/request/url")
-    }
-
-    /// One sentence for support.
-    pub fn verdict(&self) -> Option<&str> {
-        self.text("/verdict")
-    }
-
-    /// What makes incidents alike.
-    pub fn signature(&self) -> Option<&str> {
-        self.text("/signature")
     }
 }
 

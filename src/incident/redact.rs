@@ -41,6 +41,7 @@ impl Redaction {
         Redactor {
             redaction: self,
             own: needle::needles(secrets, &self.ring),
+            known: shape::Known::default(),
         }
     }
 }
@@ -50,6 +51,7 @@ impl Redaction {
 pub struct Redactor<'a> {
     redaction: &'a Redaction,
     own: Vec<Needle>,
+    known: shape::Known,
 }
 
 /// Replacing can bring a new name to light (`…=`); it comes to rest after one or two rounds.
@@ -124,8 +126,12 @@ impl Redactor<'_> {
         let cut = named.filter(|_| is_key).unwrap_or(rest.len());
         let (secret, member) = rest.split_at(cut);
         let mut out = scheme.to_vec();
-        out.extend(self.mark(secret));
-        out.extend_from_slice(&self.text(member, End::Whole));
+        if self.is_clean(member) {
+            out.extend(self.mark(secret));
+            out.extend_from_slice(member);
+        } else {
+            out.extend(self.mark(rest));
+        }
         Cow::Owned(out)
     }
 
@@ -145,10 +151,18 @@ impl Redactor<'_> {
                 .position(|byte| *byte == b'=')
                 .map_or(0, |at| at + 1);
             let (name, secret) = pair.split_at(name);
-            out.extend_from_slice(&self.text(name, End::Whole));
-            out.extend(self.mark(secret));
+            if self.is_clean(name) {
+                out.extend_from_slice(name);
+                out.extend(self.mark(secret));
+            } else {
+                out.extend(self.mark(pair));
+            }
         }
         out
+    }
+
+    fn is_clean(&self, text: &[u8]) -> bool {
+        *self.text(text, End::Whole) == *text
     }
 
     /// The mark that stands for `secret`.
@@ -191,15 +205,20 @@ impl Redactor<'_> {
                 note(hit.start, hit.end, Rank::Own, hit.fingerprint.clone());
             }
         }
-        shape::scan_live(text, &self.redaction.live, |start, end, fingerprint| {
-            note(start, end, Rank::Live, fingerprint);
-        });
+        shape::scan_live(
+            text,
+            &self.redaction.live,
+            &self.known,
+            |start, end, fingerprint| {
+                note(start, end, Rank::Live, fingerprint);
+            },
+        );
         let of = |start, end| {
             let value = text.get(start..end).unwrap_or_default();
             self.redaction.ring.fingerprint(value)
         };
         name::scan(text, |start, end| {
-            note(start, end, Rank::Name, of(start, end))
+            note(start, end, Rank::Name, of(start, end));
         });
         shape::scan(text, end == End::Cut, |start, end| {
             note(start, end, Rank::Shape, of(start, end));

@@ -3,12 +3,13 @@
 use std::{fs, path::Path};
 
 use super::{
-    reader::{Filter, Found, Incidents, Order, Record},
+    reader::{Filter, Found, Incidents, Order, Record, Status},
     *,
 };
 use crate::{exchange::Broken, metrics::Metrics};
 
 mod disk;
+mod reading;
 mod secrecy;
 
 /// What a test needs to write a log and read it.
@@ -73,6 +74,12 @@ impl World {
             .collect()
     }
 
+    /// Records that gaps tell of.
+    fn dropped(&self) -> u64 {
+        let gaps = self.of_kind("gap");
+        gaps.iter().map(|gap| gap.number("/dropped").unwrap()).sum()
+    }
+
     /// All that stands in the log, byte for byte.
     fn text(&self) -> String {
         let segments = segment::list(&self.directory(), segment::Holds::Lines).unwrap();
@@ -104,6 +111,8 @@ fn settings(directory: &Path) -> Settings {
         config_hash: "c0ffee".into(),
     }
 }
+
+const UUID: &str = "AAYFBPDs9ZaGJ88vWwff2w==";
 
 fn body(bytes: impl Into<Bytes>) -> KeptBody {
     let mut body = KeptBody::default();
@@ -395,176 +404,4 @@ async fn old_segments_go_as_the_clock_moves_on() {
         world.records().is_empty()
     })
     .await;
-}
-
-#[tokio::test]
-async fn a_follower_sees_new_lines_across_the_change_of_day() {
-    let world = World::start();
-    world.recorder.record(incident()).await.unwrap();
-    let mut follow = world.incidents().follow(Filter::default());
-    assert!(
-        follow.try_next().is_none(),
-        "what was there before is not new"
-    );
-
-    world.recorder.record(incident()).await.unwrap();
-    assert_eq!(follow.try_next().unwrap().unwrap().seq(), Some(2));
-    world.clock.advance(Duration::from_secs(86_400));
-    world.recorder.record(incident()).await.unwrap();
-
-    assert_eq!(follow.try_next().unwrap().unwrap().seq(), Some(3));
-    assert!(follow.try_next().is_none());
-}
-
-#[tokio::test]
-async fn records_are_found_by_what_support_knows() {
-    let world = World::start();
-    let mut other = refused_with(StatusCode::NOT_FOUND);
-    other.fault = Fault::Caller;
-    other.attempts.clear();
-    other.member = None;
-    other.request.target = Bytes::from_static(b"/v2/userinfo");
-    for incident in [incident(), other] {
-        world.recorder.record(incident).await.unwrap();
-    }
-
-    let text = |text: &str| Some(text.to_owned());
-    let none = Filter::default;
-    for (why, filter, expected) in [
-        ("all, newest first", none(), vec![2, 1]),
-        (
-            "status",
-            Filter {
-                status: Some(reader::Status::Exactly(404)),
-                ..none()
-            },
-            vec![2],
-        ),
-        (
-            "class",
-            Filter {
-                status: Some(reader::Status::Class(5)),
-                ..none()
-            },
-            vec![1],
-        ),
-        (
-            "fault",
-            Filter {
-                fault: text("caller"),
-                ..none()
-            },
-            vec![2],
-        ),
-        (
-            "member",
-            Filter {
-                member: text("ada"),
-                ..none()
-            },
-            vec![1],
-        ),
-        (
-            "caller",
-            Filter {
-                caller: text("nobody"),
-                ..none()
-            },
-            vec![],
-        ),
-        (
-            "path",
-            Filter {
-                path: text("userinfo"),
-                ..none()
-            },
-            vec![2],
-        ),
-        (
-            "text",
-            Filter {
-                text: text("ANSWERED 503"),
-                ..none()
-            },
-            vec![2, 1],
-        ),
-        (
-            "uuid",
-            Filter {
-                x_li_uuid: text("AAYFBPDs9ZaGJ88vWwff2w=="),
-                ..none()
-            },
-            vec![1],
-        ),
-        (
-            "since",
-            Filter {
-                since_micros: Some(i64::MAX / 2),
-                ..none()
-            },
-            vec![],
-        ),
-        (
-            "until",
-            Filter {
-                until_micros: Some(1),
-                ..none()
-            },
-            vec![],
-        ),
-    ] {
-        let found: Vec<u64> = world
-            .incidents()
-            .list(filter)
-            .map(|one| one.unwrap().seq().unwrap())
-            .collect();
-        assert_eq!(found, expected, "{why}");
-    }
-}
-
-#[tokio::test]
-async fn an_id_is_found_by_its_beginning_or_said_to_be_ambiguous() {
-    let world = World::start();
-    let (first, second) = (incident(), incident());
-    let (one, two) = (first.id.to_string(), second.id.to_string());
-    for incident in [first, second] {
-        world.recorder.record(incident).await.unwrap();
-    }
-    let incidents = world.incidents();
-
-    assert!(
-        matches!(incidents.find(&one.to_uppercase()), Found::One(found) if found.id() == Some(&one))
-    );
-    assert_eq!(
-        incidents.find(&one[..8]),
-        Found::Ambiguous(vec![two, one.clone()])
-    );
-    assert_eq!(incidents.find(&one[..7]), Found::Nothing);
-    assert_eq!(incidents.find("ffffffff"), Found::Nothing);
-    assert_eq!(incidents.find("ümläüte€"), Found::Nothing);
-}
-
-#[tokio::test]
-async fn a_page_shows_the_attempts_and_no_control_character() {
-    let world = World::start();
-    let mut incident = incident();
-    incident.verdict = "LinkedIn\u{1b}[31m said\n\u{202e}no".into();
-    incident.attempts[1].broken = Some((Broken::Cut, "after 12 of 40 bytes".into()));
-
-    world.recorder.record(incident).await.unwrap();
-
-    let record = world.records().remove(0);
-    let page = page::render(&record);
-    for part in [
-        "attempt 2, 1.5 ms",
-        "x-twice: 2",
-        "their clock",
-        "cut: after 12 of 40 bytes",
-        "crm",
-    ] {
-        assert!(page.contains(part), "{part} is not on the page:\n{page}");
-    }
-    let is_plain = |text: &str| text.lines().all(|line| line == page::shown(line));
-    assert!(is_plain(&page) && is_plain(&page::line(&record)));
-    assert_eq!(page::line(&record).lines().count(), 1);
 }

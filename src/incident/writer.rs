@@ -216,7 +216,9 @@ impl Writer {
         self.notes.surplus(surplus);
         let is_4xx = |answer: &AnswerGiven| answer.status.is_client_error();
         let is_capped = incident.answer.as_ref().is_some_and(is_4xx);
-        if is_capped && !self.cap.admits(&record::signature(&incident), incident.id) {
+        let redacted = || Record::signature_of(&incident, &self.redaction, &self.settings);
+        let cap = &mut self.cap;
+        if is_capped && !cap.admits(&record::signature(&incident), incident.id, redacted) {
             self.metrics.incident(incident.fault);
             tell(entry.told, Ok(()));
             return None;
@@ -285,13 +287,7 @@ impl Writer {
     fn encode(&mut self, prepared: &mut [Prepared]) -> io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
         let time = timestamp(self.clock.micros());
-        self.seq = self.notes.encode(
-            &mut bytes,
-            self.seq,
-            &time,
-            &self.settings.instance,
-            &self.redaction,
-        )?;
+        self.seq = (self.notes).encode(&mut bytes, self.seq, &time, &self.settings.instance)?;
         for ready in prepared {
             ready.record.seq = self.seq;
             self.seq += 1;

@@ -73,6 +73,13 @@ impl Alarm {
         }
     }
 
+    /// Gives `future` until `deadline`; whether it got done shows in what it did.
+    pub(crate) async fn at_most(&self, deadline: Instant, future: impl Future<Output = ()>) {
+        match self.until(deadline, future).await {
+            Ok(()) | Err(Late) => {}
+        }
+    }
+
     /// The same with a deadline that may move.
     pub(crate) fn until_moving<F, D>(&self, deadline: D, future: F) -> UntilMoving<F, D>
     where

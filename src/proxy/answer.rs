@@ -66,11 +66,6 @@ impl AnswerBroken {
 }
 
 impl AnswerBody {
-    /// No bytes.
-    pub(crate) fn empty() -> Self {
-        Self::Whole(None)
-    }
-
     /// These bytes.
     pub(crate) fn whole(bytes: Bytes) -> Self {
         Self::Whole((!bytes.is_empty()).then_some(bytes))

@@ -209,12 +209,10 @@ async fn discard(thread: &Thread, exchange: &Exchange, answer: Answer) {
     let deadline = Instant::now() + DISCARD_TIME;
     let mut body = answer.into_body();
     let mut gathered = Gathered::default();
-    drop(
-        thread
-            .alarm
-            .until(deadline, gathered.read(&mut body, DISCARD_BYTES))
-            .await,
-    );
+    thread
+        .alarm
+        .at_most(deadline, gathered.read(&mut body, DISCARD_BYTES))
+        .await;
     let kept = gathered.kept(thread.replay_limits.show_bytes);
     exchange.with_trip(|trip| {
         trip.body = kept;

@@ -356,12 +356,10 @@ async fn absorb(thread: Rc<Thread>, answer: Answer) {
     let mut body = answer.into_body();
     let deadline = Instant::now() + ABSORB_TIME;
     let mut gathered = Gathered::default();
-    drop(
-        thread
-            .alarm
-            .until(deadline, gathered.read(&mut body, ABSORB_BYTES))
-            .await,
-    );
+    thread
+        .alarm
+        .at_most(deadline, gathered.read(&mut body, ABSORB_BYTES))
+        .await;
 }
 
 const ABSORB_TIME: std::time::Duration = std::time::Duration::from_secs(10);

@@ -32,6 +32,7 @@ use super::{
 
 mod local;
 pub(crate) mod pool;
+mod uploads;
 
 use pool::{Lease, Pool};
 
@@ -63,7 +64,7 @@ pub(crate) async fn attempt(thread: Rc<Thread>, sending: Sending) -> Result<Answ
     let reason = exchange.next_reason.get();
     thread.shard.attempt(reason);
     let began = Instant::now();
-    exchange.begin_trip(token.clone(), reason);
+    exchange.begin_trip(token.clone());
 
     let settings = &thread.settings.linkedin;
     let total = exchange.deadline.get();
@@ -223,7 +224,8 @@ async fn pass_on(
         std::task::Poll::Ready(())
     })
     .await;
-    Ok(Answer::from_parts(parts, AnswerBody::Streamed(streamed)))
+    let answer = Answer::from_parts(parts, AnswerBody::Streamed(streamed));
+    Ok(uploads::rewrite(thread, exchange, answer).await)
 }
 
 fn not_connected(exchange: &Exchange, error: &DialError) -> Lost {

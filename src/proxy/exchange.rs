@@ -104,7 +104,6 @@ pub(crate) enum Endpoint {
 #[derive(Debug)]
 pub(crate) struct Trip {
     pub(crate) began: Instant,
-    pub(crate) reason: AttemptReason,
     pub(crate) token: Token,
     /// The connection, once there is one.
     pub(crate) tap: Option<Rc<Tap>>,
@@ -135,10 +134,9 @@ pub(crate) struct KeptHeads {
 }
 
 impl Trip {
-    pub(crate) fn new(token: Token, reason: AttemptReason) -> Self {
+    pub(crate) fn new(token: Token) -> Self {
         Self {
             began: Instant::now(),
-            reason,
             token,
             tap: None,
             is_http2: false,
@@ -260,8 +258,8 @@ impl Exchange {
     }
 
     /// Begins an attempt.
-    pub(crate) fn begin_trip(&self, token: Token, reason: AttemptReason) {
-        self.trips.borrow_mut().push(Trip::new(token, reason));
+    pub(crate) fn begin_trip(&self, token: Token) {
+        self.trips.borrow_mut().push(Trip::new(token));
     }
 
     /// The attempt has a connection.

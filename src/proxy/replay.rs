@@ -190,11 +190,6 @@ impl Replay {
         })))
     }
 
-    /// Whether there is no body at all.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_none()
-    }
-
     /// Its length, where the caller said it.
     pub(crate) fn length(&self) -> Option<u64> {
         self.0.as_ref().map_or(Some(0), |shared| shared.length)

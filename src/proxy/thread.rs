@@ -195,11 +195,6 @@ impl Thread {
         self.detached.send(counted).map_err(|refused| refused.0)
     }
 
-    /// Writes that run on after their callers left.
-    pub(crate) fn detached_now(&self) -> usize {
-        self.detached_now.get()
-    }
-
     pub(crate) fn is_draining(&self) -> bool {
         self.is_draining.get()
     }

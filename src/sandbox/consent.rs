@@ -33,7 +33,7 @@ pub(crate) fn answer(site: &Site, head: &Head) -> Answer {
         Err(refused) => return refused,
     };
     let member = query::value(head.query(), "sandbox_member")
-        .filter(|name| !name.is_empty())
+        .filter(|name| (1..=64).contains(&name.len()))
         .unwrap_or_else(|| String::from("ada"));
     match query::value(head.query(), "sandbox_decision").as_deref() {
         Some("allow") => allow(site, asked, member),

@@ -4,7 +4,7 @@
 //! no access token outlives it (linkedin.md §1.3).
 //! **Neighbours:** `oauth` spends codes and refresh tokens here, `admission` asks about access tokens.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use serde_json::{Value, json};
 
@@ -127,11 +127,13 @@ pub(crate) enum RefreshRefused {
 pub(crate) struct Grants {
     access: HashMap<String, Access>,
     access_order: VecDeque<String>,
+    /// Access tokens by member, so that ten thousand members can sign in quickly.
+    access_of: HashMap<String, Vec<String>>,
     refresh: HashMap<String, Refresh>,
     latest_refresh: HashMap<(String, String), String>,
     codes: HashMap<String, Code>,
     code_order: VecDeque<String>,
-    restricted: Vec<String>,
+    restricted: HashSet<String>,
 }
 
 impl Grants {
@@ -194,6 +196,11 @@ impl Grants {
         let lifetime = options.access_token_secs.min(left_secs);
         let member = current.member;
         let granted = current.granted_at;
+        if options.renewal_ends_old_tokens {
+            self.end_some(&member, Standing::Revoked, |access| {
+                access.client_id == client_id
+            });
+        }
         let access = access_for(
             options,
             now,
@@ -273,8 +280,15 @@ impl Grants {
 
     /// Ends all live access tokens of a member in this way.
     pub(crate) fn end_access(&mut self, member: &str, standing: Standing) {
-        for access in self.access.values_mut() {
-            if access.member.as_deref() == Some(member) && access.ended.is_none() {
+        self.end_some(member, standing, |_any| true);
+    }
+
+    fn end_some(&mut self, member: &str, standing: Standing, ends: impl Fn(&Access) -> bool) {
+        for token in self.access_of.get(member).into_iter().flatten() {
+            if let Some(access) = self.access.get_mut(token)
+                && access.ended.is_none()
+                && ends(access)
+            {
                 access.ended = Some(standing);
             }
         }
@@ -293,7 +307,7 @@ impl Grants {
 
     /// The member may do nothing more (401/65608).
     pub(crate) fn restrict(&mut self, member: &str) {
-        self.restricted.push(member.to_owned());
+        self.restricted.insert(member.to_owned());
     }
 
     /// The refresh token handed out last, for any application.
@@ -305,23 +319,23 @@ impl Grants {
 
     /// Every access token of the member that would be accepted now.
     pub(crate) fn live_access_tokens(&self, now: u64, member: &str) -> Vec<String> {
-        let belongs = |token: &&String| {
-            self.access(now, token).is_some_and(|(access, standing)| {
-                access.member.as_deref() == Some(member) && standing == Standing::Good
-            })
+        let is_good = |token: &&String| {
+            self.access(now, token)
+                .is_some_and(|(_, standing)| standing == Standing::Good)
         };
-        self.access_order.iter().filter(belongs).cloned().collect()
+        self.access_of
+            .get(member)
+            .into_iter()
+            .flatten()
+            .filter(is_good)
+            .cloned()
+            .collect()
     }
 
     /// Names of all members that ever granted anything.
     pub(crate) fn members(&self) -> Vec<String> {
-        let mut names: Vec<String> = self
-            .access
-            .values()
-            .filter_map(|access| access.member.clone())
-            .collect();
+        let mut names: Vec<String> = self.access_of.keys().cloned().collect();
         names.sort_unstable();
-        names.dedup();
         names
     }
 
@@ -334,13 +348,9 @@ impl Grants {
 
     /// Asking for different scopes invalidates all earlier access tokens (linkedin.md §1.3).
     fn end_other_scopes(&mut self, client_id: &str, member: &str, scopes: &[String]) {
-        for access in self.access.values_mut() {
-            let same_grant =
-                access.client_id == client_id && access.member.as_deref() == Some(member);
-            if same_grant && access.scopes != scopes && access.ended.is_none() {
-                access.ended = Some(Standing::Revoked);
-            }
-        }
+        self.end_some(member, Standing::Revoked, |access| {
+            access.client_id == client_id && access.scopes != scopes
+        });
     }
 
     fn keep_refresh(&mut self, refresh: Refresh) -> String {
@@ -355,6 +365,34 @@ impl Grants {
         token
     }
 
+    fn keep_access(&mut self, token: String, access: Access) {
+        if let Some(member) = &access.member {
+            self.access_of
+                .entry(member.clone())
+                .or_default()
+                .push(token.clone());
+        }
+        self.access.insert(token.clone(), access);
+        self.access_order.push_back(token);
+        if self.access_order.len() > KEPT_TOKENS {
+            self.forget_oldest();
+        }
+    }
+
+    fn forget_oldest(&mut self) {
+        let Some(oldest) = self.access_order.pop_front() else {
+            return;
+        };
+        let member = self.access.remove(&oldest).and_then(|access| access.member);
+        let Some(member) = member else { return };
+        if let Some(tokens) = self.access_of.get_mut(&member) {
+            tokens.retain(|token| *token != oldest);
+            if tokens.is_empty() {
+                self.access_of.remove(&member);
+            }
+        }
+    }
+
     fn hand_out(
         &mut self,
         options: &Options,
@@ -364,12 +402,7 @@ impl Grants {
     ) -> TokenAnswer {
         let token = tokens::access_token();
         let scope = access.scopes.join(&options.scope_separator.to_string());
-        self.access.insert(token.clone(), access);
-        self.access_order.push_back(token.clone());
-        if self.access_order.len() > KEPT_TOKENS {
-            let oldest = self.access_order.pop_front();
-            oldest.map(|oldest| self.access.remove(&oldest));
-        }
+        self.keep_access(token.clone(), access);
         let (refresh_token, refresh_token_expires_in) = refresh.unzip();
         TokenAnswer {
             access_token: token,

@@ -5,7 +5,7 @@
 //! **Neighbours:** `grants` keeps the books, `consent` issues the codes.
 
 use aws_lc_rs::digest;
-use data_encoding::BASE64URL_NOPAD;
+use data_encoding::{BASE64, BASE64URL_NOPAD};
 use serde_json::json;
 
 use super::answer::Answer;
@@ -26,12 +26,20 @@ const CODE_MISMATCH: &str = "Unable to retrieve access token: appid/redirect uri
 const REFRESH_DEAD: &str =
     "The provided authorization grant or refresh token is invalid, expired or revoked";
 
-/// The fields of a posted form.
-struct Form<'a>(&'a str);
+/// The fields of a posted form, and the credentials of a Basic header if that counts.
+struct Form<'a> {
+    text: &'a str,
+    basic: Option<(String, String)>,
+}
 
 impl Form<'_> {
     fn field(&self, name: &str) -> Option<String> {
-        query::value(self.0, name).filter(|value| !value.is_empty())
+        let posted = query::value(self.text, name).filter(|value| !value.is_empty());
+        posted.or_else(|| match (name, self.basic.clone()?) {
+            ("client_id", (client_id, _)) => Some(client_id),
+            ("client_secret", (_, secret)) => Some(secret),
+            _ => None,
+        })
     }
 
     fn required(&self, name: &str) -> Result<String, Answer> {
@@ -64,7 +72,22 @@ pub(crate) fn token(site: &Site, head: &Head, form: &str) -> Answer {
     if head.method != "POST" {
         return invalid_request(405, "Only POST is allowed");
     }
-    exchange(site, &Form(form)).unwrap_or_else(|refused| refused)
+    // LinkedIn's Postman page shows Basic for client credentials, and for nothing else.
+    let two_legged = grant_type(form).as_deref() == Some("client_credentials");
+    let basic = head
+        .header("authorization")
+        .filter(|_| two_legged)
+        .and_then(basic_credentials);
+    exchange(site, &Form { text: form, basic }).unwrap_or_else(|refused| refused)
+}
+
+fn basic_credentials(header: &str) -> Option<(String, String)> {
+    let decoded = BASE64
+        .decode(header.strip_prefix("Basic ")?.trim().as_bytes())
+        .ok()?;
+    let text = String::from_utf8(decoded).ok()?;
+    text.split_once(':')
+        .map(|(id, secret)| (query::decode(id), query::decode(secret)))
 }
 
 fn exchange(site: &Site, form: &Form<'_>) -> Result<Answer, Answer> {
@@ -178,7 +201,10 @@ fn authenticated<'a>(site: &'a Site, form: &Form<'_>) -> Result<&'a Application,
 
 /// Answers `POST /oauth/v2/introspectToken` (linkedin.md §2.1).
 pub(crate) fn introspect(site: &Site, form: &str) -> Answer {
-    let form = Form(form);
+    let form = Form {
+        text: form,
+        basic: None,
+    };
     let judged = authenticated(site, &form).and_then(|application| {
         form.required("token")
             .map(|token| (application.client_id.clone(), token))

@@ -27,6 +27,8 @@ pub struct Options {
     pub refresh_token_secs: u64,
     /// Whether a refresh token can be spent only once.
     pub rotate_refresh_tokens: bool,
+    /// Whether a renewal revokes the member's earlier access tokens; LinkedIn's pages imply not.
+    pub renewal_ends_old_tokens: bool,
     /// How long a new access token is refused with 401/65601.
     pub fresh_token_lag: Duration,
     /// Whether the applications are approved for refresh tokens.
@@ -38,6 +40,8 @@ pub struct Options {
     /// LinkedIn closing kept-alive connections after that idle time; zero: right after each
     /// answer, without having said `connection: close`.
     pub idle_close: Option<Duration>,
+    /// Whether the upload host demands a good token.
+    pub uploads_need_token: bool,
     /// Whether `x-li-request-id` is sent, as LinkedIn did until about 2015.
     pub send_request_id: bool,
     /// The oldest active `LinkedIn-Version`, `YYYYMM`.
@@ -67,11 +71,13 @@ impl Default for Options {
             access_token_secs: 5_184_000,
             refresh_token_secs: 31_536_000,
             rotate_refresh_tokens: false,
+            renewal_ends_old_tokens: false,
             fresh_token_lag: Duration::ZERO,
             issue_refresh_tokens: true,
             expires_in_as_string: false,
             scope_separator: ',',
             idle_close: None,
+            uploads_need_token: false,
             send_request_id: false,
             oldest_version: 202_508,
             newest_version: 202_609,

@@ -232,6 +232,12 @@ pub(crate) fn put(site: &Site, head: &Head, intake: &Intake) -> Answer {
     if let Some(refused) = super::admission::refused_by_size(head) {
         return refused;
     }
+    if site.options.uploads_need_token {
+        let now = site.clock.micros();
+        if let Err(refused) = super::admission::authenticate(site, head, now) {
+            return refused;
+        }
+    }
     if head.method != "PUT" && head.method != "POST" {
         return Answer::page(405);
     }

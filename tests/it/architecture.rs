@@ -84,12 +84,6 @@ fn every_source_file_says_first_what_it_is() {
             "{}: has no //! at its top",
             path.display()
         );
-        assert_ne!(
-            path.file_name().unwrap(),
-            "mod.rs",
-            "{}: foo.rs beside foo/",
-            path.display()
-        );
     }
 }
 

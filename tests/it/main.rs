@@ -5,4 +5,6 @@
 mod architecture;
 mod command_line;
 mod config;
+mod path;
 mod sandbox_table;
+mod support;

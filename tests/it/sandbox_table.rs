@@ -43,6 +43,12 @@ impl World {
         }
     }
 
+    /// The application's credentials as a Basic header.
+    fn basic(&self) -> String {
+        let text = format!("{}:{}", self.id, self.secret);
+        format!("Basic {}", data_encoding::BASE64.encode(text.as_bytes()))
+    }
+
     fn token_of(&self, member: &str) -> String {
         self.sandbox.sign_in(member).access_token
     }

@@ -1,1 +1,213 @@
-//! Tests.
+//! linkedin.md §1.4, a row each, and what else comes back from a token endpoint.
+
+use http::HeaderValue;
+use proptest::prelude::*;
+
+use super::*;
+
+#[derive(Debug, PartialEq)]
+enum Kind {
+    Dead,
+    Misconfigured,
+    Open,
+    Unspent,
+}
+
+fn kind(failure: &Failure) -> Kind {
+    match failure {
+        Failure::Dead => Kind::Dead,
+        Failure::Misconfigured { .. } => Kind::Misconfigured,
+        Failure::Transient { is_open: true, .. } => Kind::Open,
+        Failure::Transient { is_open: false, .. } => Kind::Unspent,
+    }
+}
+
+fn told(status: u16, body: &str) -> Failure {
+    let status = StatusCode::from_u16(status).unwrap();
+    classify(status, &HeaderMap::new(), body.as_bytes())
+}
+
+#[test]
+fn every_known_answer_means_what_linkedin_means_by_it() {
+    let dead = "The provided authorization grant or refresh token is invalid, expired or revoked";
+    let code = "Unable to retrieve access token: appid/redirect uri/code verifier does not match \
+                authorization code. Or authorization code expired. Or external member binding exists";
+    let missing = r#"A required parameter \"client_id\" is missing"#;
+    let own = "This application is not allowed to create application tokens";
+    for (why, status, error, description, expected) in [
+        (
+            "dead, LinkedIn's way",
+            400,
+            "invalid_request",
+            dead,
+            Kind::Dead,
+        ),
+        ("dead, the RFC's way", 400, "invalid_grant", "", Kind::Dead),
+        (
+            "a field missing",
+            400,
+            "invalid_request",
+            missing,
+            Kind::Misconfigured,
+        ),
+        (
+            "a code's fault",
+            400,
+            "invalid_request",
+            code,
+            Kind::Unspent,
+        ),
+        (
+            "redirect uri",
+            400,
+            "invalid_redirect_uri",
+            code,
+            Kind::Unspent,
+        ),
+        (
+            "code not found",
+            401,
+            "invalid_request",
+            "authorization code not found",
+            Kind::Misconfigured,
+        ),
+        (
+            "client id",
+            400,
+            "invalid_client_id",
+            "The passed in client_id is invalid",
+            Kind::Misconfigured,
+        ),
+        (
+            "client secret",
+            401,
+            "invalid_client_id",
+            "Client authentication failed",
+            Kind::Misconfigured,
+        ),
+        (
+            "client secret, other",
+            401,
+            "invalid_client",
+            "Client authentication failed",
+            Kind::Misconfigured,
+        ),
+        (
+            "no 2-legged",
+            401,
+            "access_denied",
+            own,
+            Kind::Misconfigured,
+        ),
+        (
+            "dead words with 401",
+            401,
+            "invalid_request",
+            dead,
+            Kind::Misconfigured,
+        ),
+        (
+            "dead words with 500",
+            500,
+            "invalid_request",
+            dead,
+            Kind::Open,
+        ),
+        (
+            "dead words with 429",
+            429,
+            "invalid_grant",
+            dead,
+            Kind::Unspent,
+        ),
+        (
+            "unseen words",
+            400,
+            "invalid_request",
+            "something new",
+            Kind::Unspent,
+        ),
+    ] {
+        let body = format!(r#"{{"error":"{error}","error_description":"{description}"}}"#);
+
+        assert_eq!(kind(&told(status, &body)), expected, "{why}");
+    }
+}
+
+#[test]
+fn what_is_no_oauth_error_never_ends_a_grant_nor_blames_the_application() {
+    for (why, status, body, expected) in [
+        ("throttled", 429, "", Kind::Unspent),
+        ("bad gateway", 502, "<html>", Kind::Open),
+        ("unavailable", 503, "{}", Kind::Open),
+        ("HTML with 400", 400, "<html>", Kind::Unspent),
+        ("HTML with 401", 401, "<html>", Kind::Unspent),
+        ("wrong path", 404, "", Kind::Unspent),
+        ("redirect", 302, "", Kind::Unspent),
+        ("created", 201, "{}", Kind::Open),
+        ("a list", 400, "[]", Kind::Unspent),
+        ("half", 400, r#"{"error":"invalid_gr"#, Kind::Unspent),
+    ] {
+        assert_eq!(kind(&told(status, body)), expected, "{why}");
+    }
+}
+
+#[test]
+fn retry_after_is_read_in_both_forms_and_capped() {
+    let date = "Mon, 23 Nov 2026 10:00:00 GMT";
+    let later = "Mon, 23 Nov 2026 10:01:30 GMT";
+    for (text, expected) in [
+        ("120", Some(120)),
+        (later, Some(90)),
+        (date, Some(0)),
+        ("999999999", Some(86_400)),
+        ("soon", None),
+        ("-1", None),
+    ] {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::DATE, HeaderValue::from_static(date));
+        headers.insert(header::RETRY_AFTER, text.parse().unwrap());
+
+        let wait = retry_after(&headers);
+
+        assert_eq!(wait, expected.map(Duration::from_secs), "{text}");
+    }
+}
+
+#[test]
+fn a_form_escapes_all_but_unreserved_characters() {
+    let form = form(&[("grant_type", "a b"), ("x", "AQ-._~+/=&é\r\n")]);
+
+    assert_eq!(*form, "grant_type=a%20b&x=AQ-._~%2B%2F%3D%26%C3%A9%0D%0A");
+}
+
+#[test]
+fn linkedins_words_are_shown_short_and_on_one_line() {
+    let long = format!("a\nb{}", "x".repeat(1000));
+    let body = serde_json::json!({"error": "invalid_client", "error_description": long});
+
+    let Failure::Misconfigured { reason } = told(401, &body.to_string()) else {
+        panic!("not the application's fault");
+    };
+
+    assert!(reason.len() < 300 && !reason.contains('\n'), "{reason}");
+}
+
+proptest! {
+    #[test]
+    fn any_answer_is_classified_and_only_a_400_ends_a_grant(
+        status in 100..1000_u16,
+        body in proptest::collection::vec(any::<u8>(), 0..300),
+        error in "invalid_grant|invalid_request|[a-z_]{0,20}",
+        description in "refresh token is invalid, expired or revoked|.{0,40}",
+        is_json in any::<bool>(),
+    ) {
+        let json = serde_json::json!({"error": error, "error_description": description});
+        let body = if is_json { json.to_string().into_bytes() } else { body };
+        let status = StatusCode::from_u16(status).unwrap();
+
+        let failure = classify(status, &HeaderMap::new(), &body);
+
+        prop_assert!(failure != Failure::Dead || status == StatusCode::BAD_REQUEST);
+    }
+}

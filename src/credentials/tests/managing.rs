@@ -1,1 +1,160 @@
-//! Later.
+//! What operators do with grants.
+
+use super::*;
+
+#[tokio::test]
+async fn a_summary_tells_all_but_the_secrets() {
+    let world = World::start().await;
+    let json = RENEWABLE.replace('{', r#"{"sub":"782bbtaQ","#);
+    world.import(&ada(), &json).await;
+
+    let summary = world.credentials.show(&ada()).unwrap();
+
+    assert_eq!(summary.name.as_deref(), Some("ada"));
+    assert_eq!(summary.urn.as_deref(), Some("urn:li:person:782bbtaQ"));
+    assert_eq!(summary.state, GrantState::Fresh);
+    assert_eq!(summary.scopes, ["r_basic", "w_social"]);
+    assert!(summary.renewable);
+    let json = serde_json::to_string(&world.credentials.list()).unwrap();
+    assert!(json.contains(r#""state":"fresh""#));
+    assert!(!json.contains("token-0") && !json.contains("refresh-0"));
+    assert_eq!(
+        world.credentials.urn(&ada()).as_deref(),
+        Some("urn:li:person:782bbtaQ")
+    );
+}
+
+#[tokio::test]
+async fn every_state_is_counted_even_at_zero() {
+    let world = World::start().await;
+    world.import(&ada(), RENEWABLE).await;
+    world.import(&member("grace"), FINAL).await;
+    world.pass(3600);
+
+    let counts = world.credentials.counts_by_state();
+
+    assert_eq!(counts.len(), GrantState::ALL.len());
+    assert_eq!(counts[&GrantState::Expired], 1);
+    assert_eq!(counts[&GrantState::SignInNeeded], 1);
+    assert_eq!(counts[&GrantState::Fresh], 0);
+}
+
+#[tokio::test]
+async fn a_disconnected_member_leaves_no_token_and_no_data_key() {
+    let world = World::start().await;
+    world.import(&ada(), RENEWABLE).await;
+    assert!(world.credentials.data_key(&ada()).is_some());
+
+    world.credentials.disconnect(&ada()).await.unwrap();
+
+    assert!(world.credentials.data_key(&ada()).is_none());
+    assert!(world.credentials.token(&ada()).is_err());
+    let store = &world.credentials.0.store;
+    assert_eq!(store.grant(&ada()).await.unwrap(), None);
+    assert!(
+        store
+            .data_keys()
+            .await
+            .unwrap()
+            .iter()
+            .all(|(m, _)| *m != ada())
+    );
+    let again = world.credentials.disconnect(&ada()).await;
+    assert!(matches!(again, Err(ManageError::UnknownMember(_))));
+    world.import(&ada(), RENEWABLE).await;
+    assert_eq!(text(&world.token(&ada())), "token-0");
+}
+
+#[tokio::test]
+async fn an_operator_renews_at_once_whatever_cools_down() {
+    let world = World::start().await;
+    world.import(&ada(), RENEWABLE).await;
+    world.linkedin.next(Play::Say(503, "", Vec::new()));
+    world.credentials.renew_now(&ada()).await.unwrap_err();
+
+    let summary = world.credentials.renew_now(&ada()).await.unwrap();
+
+    assert!(summary.last_renewal.is_some());
+    assert_eq!(text(&world.token(&ada())), "token-2");
+    let nobody = world.credentials.renew_now(&member("nobody")).await;
+    assert!(matches!(nobody, Err(ManageError::UnknownMember(_))));
+    world.import(&member("grace"), FINAL).await;
+    let without = world.credentials.renew_now(&member("grace")).await;
+    assert!(
+        without
+            .unwrap_err()
+            .to_string()
+            .contains("no refresh token")
+    );
+}
+
+#[tokio::test]
+async fn what_is_no_token_answer_or_no_member_is_not_taken_in() {
+    let world = World::start().await;
+    let own = Member {
+        name: None,
+        ..ada()
+    };
+    let elsewhere = Member {
+        application: "nowhere".parse().unwrap(),
+        ..ada()
+    };
+    for (why, member, json) in [
+        ("not json", ada(), "token"),
+        ("no token", ada(), r#"{"expires_in":1}"#),
+        ("an empty token", ada(), r#"{"access_token":""}"#),
+        ("a line break", ada(), r#"{"access_token":"a\r\nb"}"#),
+        ("an application", own, RENEWABLE),
+        ("an unknown application", elsewhere, RENEWABLE),
+    ] {
+        let refused = world.credentials.import(&member, json).await;
+
+        assert!(refused.is_err(), "{why}");
+        assert!(world.credentials.list().is_empty(), "{why}");
+    }
+}
+
+#[tokio::test]
+async fn settings_that_contradict_each_other_are_refused() {
+    let linkedin = TokenServer::start().await;
+    let good = settings(&linkedin);
+    assert_eq!(good.check(), Ok(()));
+
+    let short = Settings {
+        lease: good.post_time,
+        ..good.clone()
+    };
+    assert!(matches!(
+        short.check(),
+        Err(BadSettings::LeaseTooShort { .. })
+    ));
+    let twice = Settings {
+        applications: vec![good.applications[0].clone(), good.applications[0].clone()],
+        ..good.clone()
+    };
+    assert!(matches!(
+        twice.check(),
+        Err(BadSettings::ApplicationTwice(_))
+    ));
+    let share = Settings {
+        ahead_share: f64::NAN,
+        ..good.clone()
+    };
+    assert_eq!(share.check(), Err(BadSettings::AheadShare));
+    let none = Settings {
+        applications: Vec::new(),
+        ..good
+    };
+    assert_eq!(none.check(), Err(BadSettings::NoApplication));
+}
+
+#[tokio::test]
+async fn applications_are_known_by_name_and_the_first_is_the_default() {
+    let world = World::start().await;
+
+    assert_eq!(world.credentials.default_application().as_str(), "default");
+    let ads = "ads".parse().unwrap();
+    assert_eq!(world.credentials.client_id(&ads).as_deref(), Some("ads-id"));
+    assert_eq!(world.credentials.client_id(&"x".parse().unwrap()), None);
+    assert!(world.live.find(b"s3cret+/&").is_some());
+}

@@ -41,12 +41,19 @@ const SHORTEST_CODE: usize = 16;
 
 /// Calls `found` with the range of every value that stands under a secret name in `text`.
 pub(super) fn scan(text: &[u8], mut found: impl FnMut(usize, usize)) {
+    let mut assigned_up_to = 0;
     for place in memchr::memchr2_iter(b'=', b':', text) {
-        let value = match text.get(place) {
-            Some(b'=') => assigned(text, place),
-            _ => field(text, place),
+        let is_assignment = text.get(place) == Some(&b'=');
+        let value = match is_assignment {
+            // What is assigned inside an assigned value ends where that ends.
+            true if place < assigned_up_to => None,
+            true => assigned(text, place),
+            false => field(text, place),
         };
         if let Some((start, end)) = value.filter(|(start, end)| start < end) {
+            if is_assignment {
+                assigned_up_to = end;
+            }
             found(start, end);
         }
     }
@@ -78,7 +85,12 @@ fn field(text: &[u8], colon: usize) -> Option<(usize, usize)> {
     let (start, end) = match text.get(start) {
         Some(quote @ (b'"' | b'\'')) => (start + 1, string_end(text, start + 1, *quote)),
         _ => {
-            let ends = |byte: &u8| matches!(byte, b',' | b'}' | b']' | b'{' | b'[' | 0..=b' ');
+            let ends = |byte: &u8| {
+                matches!(
+                    byte,
+                    b',' | b'}' | b']' | b'{' | b'[' | b'"' | b'\'' | 0..=b' '
+                )
+            };
             (start, end_of(text, start, ends))
         }
     };

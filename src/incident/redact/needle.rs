@@ -12,12 +12,17 @@ const SHORTEST_SECRET: usize = 4;
 /// The shortest piece of base64 that is looked for: shorter ones occur by chance.
 const SHORTEST_PIECE: usize = 8;
 
+/// How much of a form is searched for before the rest is compared.
+const LEAD: usize = 24;
+
 /// How much of a secret at a cut-off end counts as that secret.
 const SHORTEST_PREFIX: usize = 12;
 
 /// One form of one secret.
 #[derive(Debug)]
 pub(super) struct Needle {
+    form: Vec<u8>,
+    /// Finds the beginning of `form`: making one for a whole token takes longer than most searches.
     finder: memmem::Finder<'static>,
     /// Base64 shares its first and last characters with the neighbouring bytes.
     is_base64: bool,
@@ -40,11 +45,13 @@ pub(super) fn needles(secrets: &[Bytes], ring: &KeyRing) -> Vec<Needle> {
     {
         let fingerprint = ring.fingerprint(secret);
         for (form, is_base64) in forms(secret) {
-            if needles.iter().any(|known| known.finder.needle() == form) {
+            if needles.iter().any(|known| known.form == form) {
                 continue;
             }
+            let lead = form.get(..LEAD).unwrap_or(&form);
             needles.push(Needle {
-                finder: memmem::Finder::new(&form).into_owned(),
+                finder: memmem::Finder::new(lead).into_owned(),
+                form,
                 is_base64,
                 fingerprint: fingerprint.clone(),
             });
@@ -84,17 +91,30 @@ fn base64_piece(alphabet: &Encoding, secret: &[u8], shift: usize) -> Option<Vec<
 impl Needle {
     /// Where this form stands in `text`.
     pub(super) fn hits<'a>(&'a self, text: &'a [u8]) -> impl Iterator<Item = Hit<'a>> {
-        let length = self.finder.needle().len();
-        let is_possible = text.len() >= length;
-        let places = is_possible.then(|| self.finder.find_iter(text));
-        places.into_iter().flatten().map(move |start| {
-            let (start, end) = self.with_neighbours(text, start, start + length);
-            Hit {
-                start,
-                end,
-                fingerprint: &self.fingerprint,
+        let mut from = 0;
+        std::iter::from_fn(move || {
+            loop {
+                let rest = text
+                    .get(from..)
+                    .filter(|rest| rest.len() >= self.form.len())?;
+                let start = from + self.finder.find(rest)?;
+                let is_whole = text.get(start..)?.starts_with(&self.form);
+                // A beginning that went on otherwise may overlap with the true one.
+                from = start + if is_whole { self.form.len() } else { 1 };
+                if is_whole {
+                    return Some(self.hit(text, start, start + self.form.len()));
+                }
             }
         })
+    }
+
+    fn hit(&self, text: &[u8], start: usize, end: usize) -> Hit<'_> {
+        let (start, end) = self.with_neighbours(text, start, end);
+        Hit {
+            start,
+            end,
+            fingerprint: &self.fingerprint,
+        }
     }
 
     /// Takes in the base64 characters at both ends that carry some of the secret's bits.
@@ -111,17 +131,12 @@ impl Needle {
 
     /// Where `text` ends in the beginning of this form, because it was cut off there.
     pub(super) fn cut_hit(&self, text: &[u8]) -> Option<Hit<'_>> {
-        let form = self.finder.needle();
+        let form = self.form.as_slice();
         let longest = form.len().min(text.len());
         let length = (SHORTEST_PREFIX..=longest).rev().find(|length| {
             form.get(..*length)
                 .is_some_and(|prefix| text.ends_with(prefix))
         })?;
-        let (start, end) = self.with_neighbours(text, text.len() - length, text.len());
-        Some(Hit {
-            start,
-            end,
-            fingerprint: &self.fingerprint,
-        })
+        Some(self.hit(text, text.len() - length, text.len()))
     }
 }

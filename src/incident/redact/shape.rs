@@ -1,5 +1,11 @@
 //! Values that are secret because of how they look, or because they are alive somewhere.
 
+use std::{
+    cell::RefCell,
+    collections::HashSet,
+    hash::{BuildHasher, RandomState},
+};
+
 use memchr::memmem;
 
 use crate::keyring::{Fingerprint, LiveSecrets};
@@ -26,13 +32,17 @@ pub(super) fn scan(text: &[u8], is_cut: bool, mut found: impl FnMut(usize, usize
     for (lead, shortest) in [("AQ", SHORTEST_TOKEN), ("lgk_", SHORTEST_KEY)] {
         let mut free_from = 0;
         for start in memmem::find_iter(text, lead) {
+            // Inside a run that was judged as a whole: nothing new, and no second walk over it.
+            if start < free_from {
+                continue;
+            }
             let body = start + lead.len();
             let end = run_end(text, body, is_word);
             let needed = match is_cut && end == text.len() {
                 true => SHORTEST_CUT.min(shortest),
                 false => shortest,
             };
-            if start >= free_from && end - body >= needed {
+            if end - body >= needed {
                 found(start, end);
                 free_from = end;
             }
@@ -44,8 +54,14 @@ pub(super) fn scan(text: &[u8], is_cut: bool, mut found: impl FnMut(usize, usize
 
 /// A signed token of JOSE (RFC 7515 §3.1), as LinkedIn's `id_token` is.
 fn jwt(text: &[u8], found: &mut impl FnMut(usize, usize)) {
+    let mut free_from = 0;
     for start in memmem::find_iter(text, "eyJ") {
+        // A later start in the same run has fewer parts.
+        if start < free_from {
+            continue;
+        }
         let end = run_end(text, start, |byte| is_word(byte) || byte == b'.');
+        free_from = end;
         let run = text.get(start..end).unwrap_or_default();
         let parts = run.split(|byte| *byte == b'.');
         if parts.filter(|part| part.len() >= 10).count() >= 3 {
@@ -73,10 +89,37 @@ fn scheme(text: &[u8], found: &mut impl FnMut(usize, usize)) {
     }
 }
 
+/// Runs that were looked up already in this exchange: bodies say the same things over and over.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    hasher: RandomState,
+    dead: RefCell<HashSet<u64>>,
+}
+
+/// Runs that are remembered.
+const MAX_KNOWN: usize = 8_192;
+
+impl Known {
+    /// The fingerprint of `run` if it is a live secret.
+    fn find(&self, run: &[u8], live: &LiveSecrets) -> Option<Fingerprint> {
+        let hash = self.hasher.hash_one(run);
+        if self.dead.borrow().contains(&hash) {
+            return None;
+        }
+        let found = live.find(run);
+        let mut dead = self.dead.borrow_mut();
+        if found.is_none() && dead.len() < MAX_KNOWN {
+            dead.insert(hash);
+        }
+        found
+    }
+}
+
 /// Calls `found` with the range and fingerprint of every live secret in `text`.
 pub(super) fn scan_live(
     text: &[u8],
     live: &LiveSecrets,
+    known: &Known,
     mut found: impl FnMut(usize, usize, Fingerprint),
 ) {
     let mut start = 0;
@@ -84,7 +127,8 @@ pub(super) fn scan_live(
         let end = run_end(text, start, is_token);
         if end - start >= SHORTEST_RUN {
             for (from, to) in candidates(text, start, end) {
-                if let Some(fingerprint) = text.get(from..to).and_then(|run| live.find(run)) {
+                let fingerprint = text.get(from..to).and_then(|run| known.find(run, live));
+                if let Some(fingerprint) = fingerprint {
                     found(from, to, fingerprint);
                 }
             }
@@ -95,30 +139,25 @@ pub(super) fn scan_live(
 
 /// Where a secret could begin and end in a run: at separators, since a run may be a whole URL.
 fn candidates(text: &[u8], start: usize, end: usize) -> impl Iterator<Item = (usize, usize)> {
-    let kind = |place: usize| text.get(place).copied().map(is_word);
-    let is_edge = move |place: &usize| {
-        *place == start
-            || *place == end
-            || kind(place - 1) != kind(*place)
-            || kind(*place) == Some(false)
-    };
-    let edges: Vec<usize> = (start..=end).filter(is_edge).collect();
-    let inner: Vec<(usize, usize)> = edges
-        .iter()
-        .enumerate()
-        .flat_map(|(n, from)| {
-            let reached = edges.iter().skip(n + 1).take(2 * SEPARATORS);
-            reached.map(move |to| (*from, *to))
-        })
-        .filter(|(from, to)| to - from >= SHORTEST_RUN)
+    let separates = |place: usize| text.get(place).is_some_and(|byte| !is_word(*byte));
+    let starts: Vec<usize> = (start..end)
+        .filter(|place| *place == start || separates(place - 1))
         .collect();
-    let to_the_end = edges
+    let ends: Vec<usize> = (start + 1..=end)
+        .filter(|place| *place == end || separates(*place))
+        .collect();
+    let first = starts.iter().take(SEPARATORS).map(|from| (*from, end));
+    let whole: Vec<(usize, usize)> = first.collect();
+    let inner = starts.into_iter().flat_map(move |from| {
+        let next = ends.partition_point(|to| *to <= from);
+        let reached = ends.get(next..).unwrap_or_default().iter();
+        let pairs = reached.take(SEPARATORS).map(|to| (from, *to));
+        pairs.collect::<Vec<_>>()
+    });
+    whole
         .into_iter()
-        .take(2 * SEPARATORS)
-        .map(move |from| (from, end));
-    inner
-        .into_iter()
-        .chain(to_the_end.filter(|(from, to)| to - from >= SHORTEST_RUN))
+        .chain(inner)
+        .filter(|(from, to)| to - from >= SHORTEST_RUN)
 }
 
 /// The end of the run from `start` on whose bytes all are `wanted`.

@@ -37,8 +37,7 @@ async fn a_full_disk_is_counted_and_told_once_there_is_room_again() {
 
     until("the log is healthy again", || world.recorder.is_healthy()).await;
     let gaps = world.of_kind("gap");
-    let dropped: u64 = gaps.iter().map(|gap| gap.number("/dropped").unwrap()).sum();
-    assert_eq!(dropped, 3);
+    assert_eq!(world.dropped(), 3);
     assert!(
         gaps.iter()
             .any(|gap| gap.text("/reason").unwrap().contains("No space left"))
@@ -85,7 +84,7 @@ async fn a_directory_that_cannot_be_made_is_retried_until_it_can() {
     fs::remove_file(world.directory()).unwrap();
 
     until("the log is healthy again", || world.recorder.is_healthy()).await;
-    assert_eq!(world.of_kind("gap")[0].number("/dropped"), Some(1));
+    assert_eq!(world.dropped(), 1);
 }
 
 #[test]
@@ -173,14 +172,10 @@ async fn a_full_queue_drops_counts_and_tells() {
 
     assert!(refused > 0);
     until("the log is healthy again", || world.recorder.is_healthy()).await;
-    let told = || -> u64 {
-        world
-            .of_kind("gap")
-            .iter()
-            .map(|gap| gap.number("/dropped").unwrap())
-            .sum()
-    };
-    until("every dropped record is told", || told() == refused).await;
+    until("every dropped record is told", || {
+        world.dropped() == refused
+    })
+    .await;
     assert_eq!(world.of_kind("failed").len() as u64 + refused, 2_000);
 }
 
@@ -217,4 +212,54 @@ async fn a_record_with_huge_heads_stays_short_enough_to_be_read() {
     let record = world.records().remove(0);
     assert_eq!(record.json()["shortened"], true);
     assert_eq!(record.json()["attempts"][15]["latin1"], true);
+}
+
+#[tokio::test]
+async fn a_frozen_disk_holds_nobody_up_and_is_told() {
+    let world = World::with(|settings| settings.hold = Duration::from_millis(20));
+    let segment = segment_of_today(&world);
+    fs::remove_file(&segment).unwrap();
+    let pipe = world.folder.path().join("pipe");
+    rustix::fs::mkfifoat(
+        rustix::fs::CWD,
+        &pipe,
+        rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR,
+    )
+    .unwrap();
+    symlink(&pipe, &segment).unwrap();
+    // More than a pipe holds: the writer stands in the middle of a write.
+    let waiting: Vec<Written> = (0..100)
+        .map(|_| world.recorder.record(incident()))
+        .collect();
+    until("the log is unhealthy", || !world.recorder.is_healthy()).await;
+    assert!(
+        world
+            .recorder
+            .health()
+            .unwrap_err()
+            .contains("longer than the hold")
+    );
+
+    let while_frozen = world.recorder.record(incident());
+    world.recorder.late();
+    let reader = std::thread::spawn(move || drain(&pipe, 101));
+    for written in waiting {
+        written.await.unwrap();
+    }
+    while_frozen.await.unwrap();
+
+    until("the log is healthy again", || world.recorder.is_healthy()).await;
+    let lines = reader.join().unwrap();
+    assert_eq!(lines, 101);
+}
+
+/// Reads until so many records came out.
+fn drain(pipe: &Path, records: usize) -> usize {
+    let pipe = io::BufReader::new(fs::File::open(pipe).unwrap());
+    let is_record = |line: &String| line.contains(r#""kind":"failed""#);
+    io::BufRead::lines(pipe)
+        .map(Result::unwrap)
+        .filter(is_record)
+        .take(records)
+        .count()
 }

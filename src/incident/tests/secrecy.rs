@@ -83,7 +83,8 @@ fn poisoned(world: &World) -> Incident {
 }
 
 fn betrayed(text: &str) -> Vec<String> {
-    let text = text.to_lowercase();
+    // Undoes the escaping that JSON adds to a backslash.
+    let text = text.to_lowercase().replace(r"\\", r"\");
     pieces()
         .into_iter()
         .filter(|piece| text.contains(&piece.to_lowercase()))

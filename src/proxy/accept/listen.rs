@@ -58,22 +58,24 @@ impl PathThread {
         let (connections, in_flight) =
             (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
         let (counted, flying) = (Arc::clone(&connections), Arc::clone(&in_flight));
-        let runtime = Builder::new_current_thread()
-            .enable_all()
-            .build_local(LocalOptions::default());
-        // Built here only to report the error; a local runtime lives on the thread that drives it.
-        drop(runtime?);
+        let (tell, told) = std::sync::mpsc::sync_channel(1);
+        let body = move || {
+            // A local runtime lives on the thread that drives it.
+            match Builder::new_current_thread()
+                .enable_all()
+                .build_local(LocalOptions::default())
+            {
+                Ok(runtime) => {
+                    drop(tell.send(Ok(())));
+                    runtime.block_on(run(common, tls, inbox, counted, flying));
+                }
+                Err(error) => drop(tell.send(Err(error))),
+            }
+        };
         let thread = std::thread::Builder::new()
             .name(format!("path-{number}"))
-            .spawn(move || {
-                match Builder::new_current_thread()
-                    .enable_all()
-                    .build_local(LocalOptions::default())
-                {
-                    Ok(runtime) => runtime.block_on(run(common, tls, inbox, counted, flying)),
-                    Err(error) => tracing::error!(%error, "a path thread could not start"),
-                }
-            })?;
+            .spawn(body)?;
+        told.recv().map_err(io::Error::other)??;
         Ok(Self {
             orders,
             connections,

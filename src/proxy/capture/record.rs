@@ -120,7 +120,7 @@ fn secrets(exchange: &Exchange) -> Vec<Bytes> {
     for value in exchange.headers.get_all(AUTHORIZATION).iter().take(2) {
         secrets.push(Bytes::copy_from_slice(value.as_bytes()));
     }
-    secrets.iter().filter_map(|secret| bare(secret)).collect()
+    secrets.iter().filter_map(bare).collect()
 }
 
 /// The secret itself: without its scheme and without `~NAME`. Shorter ones would redact prose.

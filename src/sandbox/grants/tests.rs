@@ -130,3 +130,18 @@ fn expires_in_can_be_a_string() {
     assert_eq!(json["expires_in"], "5184000");
     assert_eq!(json["refresh_token_expires_in"], 31_536_000);
 }
+
+#[test]
+fn a_renewal_ends_the_old_token_only_if_told_to() {
+    for ends in [false, true] {
+        let options = Options {
+            renewal_ends_old_tokens: ends,
+            ..Options::default()
+        };
+        let (mut grants, first) = granted(&options);
+        let second = renewed(&mut grants, &options, 1, &first.refresh_token.unwrap());
+        let live = grants.live_access_tokens(2 * DAY, "ada");
+        let both = vec![first.access_token, second.access_token];
+        assert_eq!(live, if ends { both[1..].to_vec() } else { both });
+    }
+}

@@ -42,7 +42,8 @@ async fn sent(
 ) -> Result<Response<h2::RecvStream>, Error> {
     let mut client = client.clone().ready().await?;
     let (response, mut stream) = client.send_request(request, false)?;
-    stream.send_data(body, true)?;
+    // A stream that is gone already says why in its response.
+    drop(stream.send_data(body, true));
     response.await
 }
 
@@ -192,4 +193,31 @@ async fn alpn_offers_both_protocols_under_a_certificate_for_localhost() {
     }
     assert_eq!(sandbox.counts().posts_created, 2);
     assert!(sandbox.wait_for_connections_closed().await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn in_a_storm_of_streams_a_goaway_disowns_exactly_those_not_processed() {
+    for _round in 0..10 {
+        let sandbox = quiet();
+        let token = sandbox.sign_in("ada").access_token;
+        sandbox.fault(Fault::on("POST /rest/posts", Kind::GoAway).share(0.05));
+        let client = connected(&sandbox).await;
+        let posts = (0..60).map(|number| {
+            let (client, post) = (client.clone(), post(&token, &format!("storm {number}")));
+            tokio::spawn(async move { sent(&client, post).await })
+        });
+        let posts: Vec<_> = posts.collect();
+        let mut created = 0;
+        for post in posts {
+            match post.await.unwrap() {
+                Ok(response) => {
+                    assert_eq!(response.status(), 201);
+                    created += 1;
+                }
+                Err(error) => assert!(error.is_go_away() || error.is_io(), "{error:?}"),
+            }
+        }
+        assert_eq!(created, 19, "the twentieth met the GOAWAY");
+        assert_eq!(sandbox.counts().posts_created, created);
+    }
 }

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::sandbox::{CANARY, Fault, Kind};
+use crate::sandbox::{Application, CANARY, Fault, Kind};
 
 fn form(sandbox: &Sandbox, path: &str, fields: &str) -> Raw {
     let text = format!(
@@ -77,6 +77,22 @@ fn a_wrong_client_or_redirect_is_shown_and_a_wrong_scope_redirected() {
     let location = unknown.header("location").unwrap();
     assert!(location.contains("error=invalid_scope_error"), "{location}");
     assert!(location.contains("Unknown%20scope%20%22offline_access%22"));
+    let poor = Application {
+        scopes: vec![String::from("openid")],
+        ..Application::default()
+    };
+    let options = Options {
+        applications: vec![poor],
+        tls_listen: None,
+        ..Options::default()
+    };
+    let refused = get(&Sandbox::start_with(options).unwrap(), ASK);
+    assert!(
+        refused
+            .header("location")
+            .unwrap()
+            .contains("error=unauthorized_scope_error")
+    );
 }
 
 #[test]
@@ -386,4 +402,77 @@ fn waiting_is_bounded_and_ends_when_the_counts_fit() {
             |counts| counts.posts_created == 1
         ));
     });
+}
+
+#[test]
+#[should_panic(expected = "inside the sandbox")]
+fn a_panic_inside_is_raised_again_when_the_sandbox_is_dropped() {
+    let sandbox = quiet();
+    let site = std::sync::Arc::clone(&sandbox.site);
+    let (told, tell) = std::sync::mpsc::channel();
+    sandbox.runtime.spawn(async move {
+        site.spawn(async { panic!("inside the sandbox") });
+        told.send(()).unwrap();
+    });
+    tell.recv().unwrap();
+    let panicked = || super::super::hold(&sandbox.site.panicked).is_some();
+    while !panicked() {
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_renewed_token_is_refused_for_as_long_as_the_lag_lasts() {
+    let options = Options {
+        fresh_token_lag: Duration::from_secs(5),
+        tls_listen: None,
+        ..Options::default()
+    };
+    let sandbox = Sandbox::start_with(options).unwrap();
+    let old = sandbox.sign_in("ada");
+    let (id, secret) = (
+        sandbox.client_id(),
+        sandbox.client_secret().replace('=', "%3D"),
+    );
+    let token = old.refresh_token.unwrap();
+    let fields = format!(
+        "grant_type=refresh_token&refresh_token={token}&client_id={id}&client_secret={secret}"
+    );
+    let new = form(&sandbox, "/oauth/v2/accessToken", &fields).json();
+    let new = new["access_token"].as_str().unwrap();
+    let me = |token: &str| {
+        raw(
+            &sandbox,
+            rest(token, "GET /v2/me", "", "").as_bytes(),
+            Duration::from_secs(5),
+        )
+    };
+    assert_eq!(me(new).json()["serviceErrorCode"], 65_601);
+    assert_eq!(
+        me(&old.access_token).status(),
+        200,
+        "the old token is still good"
+    );
+    sandbox.advance_clock(Duration::from_secs(5));
+    assert_eq!(me(new).status(), 200);
+}
+
+#[test]
+fn the_upload_host_can_demand_a_token_and_the_ca_file_is_readable() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("ca.pem");
+    let options = Options {
+        uploads_need_token: true,
+        ca_file: Some(file.clone()),
+        ..Options::default()
+    };
+    let sandbox = Sandbox::start_with(options).unwrap();
+    let put = "PUT /dms-uploads/C4x/uploaded-image/0 HTTP/1.1\r\nHost: s\r\nContent-Length: 0\r\n\
+        Connection: close\r\n\r\n";
+    let refused = raw(&sandbox, put.as_bytes(), Duration::from_secs(5));
+    assert_eq!(refused.json()["serviceErrorCode"], 65_604);
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), sandbox.ca_pem());
+    let mode =
+        std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&file).unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o644);
 }

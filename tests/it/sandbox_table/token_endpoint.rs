@@ -117,6 +117,19 @@ fn section_1_4_token_endpoint_errors() {
             ])
             .gives(200)
             .field("/expires_in", 1_800),
+        row("application tokens by Basic", "POST", TOKEN)
+            .with("Authorization", world.basic())
+            .form(&[("grant_type", "client_credentials")])
+            .gives(200)
+            .field("/expires_in", 1_800),
+        row("Basic for nothing else", "POST", TOKEN)
+            .with("Authorization", world.basic())
+            .form(&[("grant_type", "refresh_token"), ("refresh_token", "AQW")])
+            .gives(400)
+            .field(
+                "/error_description",
+                "A required parameter \"client_id\" is missing",
+            ),
         row("no application tokens for this application", "POST", TOKEN)
             .form(&[
                 ("grant_type", "client_credentials"),

@@ -1,1 +1,232 @@
-//! Tests.
+//! The suite on SQLite, and what only a file can go through.
+
+use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf};
+
+use tempfile::TempDir;
+
+use super::*;
+use crate::credentials::store::{self, suite};
+
+struct Files {
+    _folder: TempDir,
+    db: PathBuf,
+    key: PathBuf,
+}
+
+fn files() -> Files {
+    let folder = tempfile::tempdir().unwrap();
+    let db = folder.path().join("data/linkgate.db");
+    let key = folder.path().join("data/linkgate.key");
+    Files {
+        _folder: folder,
+        db,
+        key,
+    }
+}
+
+impl Files {
+    async fn open(&self) -> Result<(Arc<dyn Store>, KeyRing), StoreError> {
+        store::open(&format!("sqlite:{}", self.db.display()), &self.key).await
+    }
+
+    /// A store with one row, closed again.
+    async fn filled() -> Self {
+        let files = files();
+        let (store, _) = files.open().await.unwrap();
+        let row = suite::row(1);
+        store.save(&suite::member("ada"), row, None).await.unwrap();
+        drop(store);
+        // The last connection's close takes the write-ahead log away, on the store's own thread.
+        let log = files.db.with_extension("db-wal");
+        let closing = async {
+            while log.exists() {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        };
+        let limit = Duration::from_secs(10);
+        tokio::time::timeout(limit, closing).await.unwrap();
+        files
+    }
+
+    fn mode(&self, path: &Path) -> u32 {
+        fs::metadata(path).unwrap().permissions().mode() & 0o7777
+    }
+}
+
+#[tokio::test]
+async fn sqlite_does_what_every_store_must() {
+    let files = files();
+    let clock = Clock::system();
+    let (store, _) = Sqlite::open(&files.db, &files.key, clock.clone()).unwrap();
+
+    suite::run(&store, &clock).await;
+}
+
+#[tokio::test]
+async fn a_new_store_is_private_and_brings_its_key_file() {
+    let files = Files::filled().await;
+
+    assert_eq!(files.mode(&files.db), 0o600);
+    assert_eq!(files.mode(&files.key), 0o600);
+    assert_eq!(files.mode(files.db.parent().unwrap()), 0o700);
+}
+
+#[tokio::test]
+async fn a_reopened_store_has_the_same_rows_and_ring() {
+    let files = Files::filled().await;
+    fs::set_permissions(&files.db, fs::Permissions::from_mode(0o644)).unwrap();
+
+    let (store, ring) = files.open().await.unwrap();
+
+    let found = store.grant(&suite::member("ada")).await.unwrap();
+    assert_eq!(found, Some(suite::row(1)));
+    assert!(
+        KeyRing::load_file(&files.key)
+            .unwrap()
+            .matches(&ring.check_value())
+    );
+    assert_eq!(files.mode(&files.db), 0o600);
+}
+
+#[tokio::test]
+async fn a_store_without_its_key_file_is_refused_untouched() {
+    let files = Files::filled().await;
+    let before = fs::read(&files.db).unwrap();
+    fs::remove_file(&files.key).unwrap();
+
+    let refused = files.open().await.unwrap_err();
+
+    assert!(
+        matches!(refused, StoreError::MissingKey { .. }),
+        "{refused}"
+    );
+    assert!(!files.key.exists());
+    assert_eq!(fs::read(&files.db).unwrap(), before);
+}
+
+#[tokio::test]
+async fn a_store_with_anothers_key_file_is_refused_untouched() {
+    let files = Files::filled().await;
+    let before = fs::read(&files.db).unwrap();
+    fs::remove_file(&files.key).unwrap();
+    KeyRing::create_file(&files.key).unwrap();
+
+    let refused = files.open().await.unwrap_err();
+
+    assert!(matches!(refused, StoreError::WrongKey { .. }), "{refused}");
+    assert_eq!(fs::read(&files.db).unwrap(), before);
+}
+
+#[tokio::test]
+async fn a_key_file_that_others_may_read_refuses_the_store() {
+    let files = Files::filled().await;
+    fs::set_permissions(&files.key, fs::Permissions::from_mode(0o644)).unwrap();
+
+    let refused = files.open().await.unwrap_err();
+
+    assert!(matches!(refused, StoreError::KeyFile(_)), "{refused}");
+}
+
+#[tokio::test]
+async fn a_damaged_file_is_named_and_left_as_it_is() {
+    for (why, damage) in [
+        (
+            "another file",
+            b"this is no database, whatever it is called".to_vec(),
+        ),
+        ("cut", Vec::new()),
+        ("overwritten inside", vec![0xff; 3000]),
+    ] {
+        let files = Files::filled().await;
+        let mut content = fs::read(&files.db).unwrap();
+        match why {
+            "cut" => content.truncate(content.len() / 2),
+            "overwritten inside" => content[4096..7096].copy_from_slice(&damage),
+            _ => content = damage,
+        }
+        fs::write(&files.db, &content).unwrap();
+
+        let refused = files.open().await.unwrap_err();
+
+        assert!(
+            matches!(refused, StoreError::Corrupt { .. }),
+            "{why}: {refused}"
+        );
+        assert!(refused.to_string().contains("linkgate.db"), "{why}");
+        assert_eq!(fs::read(&files.db).unwrap(), content, "{why}");
+    }
+}
+
+#[tokio::test]
+async fn another_programs_or_a_later_layout_is_refused() {
+    let files = files();
+    fs::create_dir_all(files.db.parent().unwrap()).unwrap();
+    let other = Connection::open(&files.db).unwrap();
+    other.execute_batch("CREATE TABLE theirs (x)").unwrap();
+    drop(other);
+    let refused = files.open().await.unwrap_err();
+    assert!(matches!(refused, StoreError::Corrupt { .. }), "{refused}");
+    assert!(!files.key.exists());
+
+    let files = Files::filled().await;
+    let later = Connection::open(&files.db).unwrap();
+    later.pragma_update(None, "user_version", 99).unwrap();
+    drop(later);
+    let refused = files.open().await.unwrap_err();
+    assert!(
+        matches!(refused, StoreError::Newer { found: 99, .. }),
+        "{refused}"
+    );
+}
+
+#[tokio::test]
+async fn a_key_file_alone_is_used_by_the_new_store() {
+    let files = files();
+    let ring = KeyRing::create_file(&files.key).unwrap();
+
+    let (_, used) = files.open().await.unwrap();
+
+    assert!(ring.matches(&used.check_value()));
+}
+
+#[tokio::test]
+async fn what_is_forgotten_is_gone_from_every_file() {
+    let files = files();
+    let (store, _) = files.open().await.unwrap();
+    let who = suite::member("ada");
+    let marked = b"wrapped-key-canary-55".to_vec();
+    store.keep_data_key(&who, marked.clone()).await.unwrap();
+    let is_found = || {
+        let entries = fs::read_dir(files.db.parent().unwrap()).unwrap();
+        let mut contents = entries.map(|entry| fs::read(entry.unwrap().path()).unwrap());
+        contents.any(|content| memchr::memmem::find(&content, &marked).is_some())
+    };
+    assert!(is_found());
+
+    store.forget(&who).await.unwrap();
+
+    assert!(!is_found());
+}
+
+#[tokio::test]
+async fn a_lease_of_a_process_that_died_does_not_outlive_the_restart() {
+    let files = files();
+    let (store, _) = files.open().await.unwrap();
+    let who = suite::member("ada");
+    let hour = Duration::from_secs(3600);
+    let dead = store.take_lease(&who, &"dead".into(), hour).await.unwrap();
+
+    let (store, _) = files.open().await.unwrap();
+
+    let next = store.take_lease(&who, &"next".into(), hour).await.unwrap();
+    assert!(next.unwrap().fence > dead.unwrap().fence);
+}
+
+#[tokio::test]
+async fn urls_of_other_stores_are_refused() {
+    for url in ["postgres://x", "sqlite:", "sqlite://x", "linkgate.db"] {
+        let refused = store::open(url, Path::new("/nowhere/key")).await;
+
+        assert!(matches!(refused, Err(StoreError::UnknownUrl)), "{url}");
+    }
+}

@@ -1,0 +1,106 @@
+//! One line of the log, asked by what it says.
+
+use serde_json::Value;
+
+/// One line of the log.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Record(Value);
+
+impl From<Value> for Record {
+    fn from(json: Value) -> Self {
+        Self(json)
+    }
+}
+
+impl Record {
+    pub(super) fn parse(line: &[u8]) -> Option<Self> {
+        let value: Value = serde_json::from_slice(line).ok()?;
+        value.get("kind")?.as_str()?;
+        Some(Self(value))
+    }
+
+    /// The whole line, as it is printed with `--json`.
+    pub fn json(&self) -> &Value {
+        &self.0
+    }
+
+    /// The text at `path`, such as `/request/url`.
+    pub fn text(&self, path: &str) -> Option<&str> {
+        self.0.pointer(path)?.as_str()
+    }
+
+    /// The number at `path`.
+    pub fn number(&self, path: &str) -> Option<u64> {
+        self.0.pointer(path)?.as_u64()
+    }
+
+    /// Number of the line in the log.
+    pub fn seq(&self) -> Option<u64> {
+        self.number("/seq")
+    }
+
+    /// When the exchange began, or a note was made: RFC 3339 in UTC.
+    pub fn time(&self) -> Option<&str> {
+        self.text("/time")
+    }
+
+    /// The exchange's id; notes have none.
+    pub fn id(&self) -> Option<&str> {
+        self.text("/id")
+    }
+
+    /// Status of the final answer, else of the last attempt.
+    pub fn status(&self) -> Option<u16> {
+        let last = || {
+            let attempts = self.0.pointer("/attempts")?.as_array()?;
+            attempts.last()?.get("status")?.as_u64()
+        };
+        let status = self.number("/answer/status").or_else(last)?;
+        u16::try_from(status).ok()
+    }
+
+    /// Whose fault: `caller`, `member`, `linkedin` or `gateway`.
+    pub fn fault(&self) -> Option<&str> {
+        self.text("/fault")
+    }
+
+    /// `failed`, `recovered`, `cut`, `caller_left`; for notes `gap`, `late`, `summary`.
+    pub fn kind(&self) -> Option<&str> {
+        self.text("/kind")
+    }
+
+    /// Whether this is an exchange's record, and not a note of the log about itself.
+    pub fn is_incident(&self) -> bool {
+        !matches!(self.kind(), Some("gap" | "late" | "summary"))
+    }
+
+    /// The operator's name of the member.
+    pub fn member(&self) -> Option<&str> {
+        self.text("/member/name")
+    }
+
+    /// Name of the caller.
+    pub fn caller(&self) -> Option<&str> {
+        self.text("/caller")
+    }
+
+    /// Method of the caller's request.
+    pub fn method(&self) -> Option<&str> {
+        self.text("/request/method")
+    }
+
+    /// Target of the caller's request.
+    pub fn url(&self) -> Option<&str> {
+        self.text("/request/url")
+    }
+
+    /// One sentence for support.
+    pub fn verdict(&self) -> Option<&str> {
+        self.text("/verdict")
+    }
+
+    /// What makes incidents alike.
+    pub fn signature(&self) -> Option<&str> {
+        self.text("/signature")
+    }
+}

@@ -1,0 +1,20 @@
+//! What every story needs: a gateway before the sandbox, callers, and waiting without sleeping.
+//!
+//! **Invariant:** when a [`Gateway`](gateway::Gateway) is dropped, everything it wrote is searched for the
+//! sandbox's canary: each story is a leak test for free.
+
+pub(crate) mod caller;
+pub(crate) mod canary;
+pub(crate) mod gateway;
+
+pub(crate) use caller::Reply;
+pub(crate) use gateway::Gateway;
+
+/// Waits until `is_so`, looking every few milliseconds, for at most ten seconds.
+pub(crate) async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let limit = tokio::time::Instant::now() + std::time::Duration::from_secs(10);
+    while !is_so() {
+        assert!(tokio::time::Instant::now() < limit, "still waiting: {what}");
+        tokio::time::sleep(std::time::Duration::from_millis(2)).await; // looked at again, not relied on
+    }
+}
