@@ -6,8 +6,10 @@ use std::{
     os::unix::fs::PermissionsExt as _,
     path::Path,
     process::{Command, Output, Stdio},
-    time::{Duration, Instant},
+    time::Duration,
 };
+
+use tokio::time::Instant;
 
 use linkgate::{
     callers::is_well_formed,
@@ -306,7 +308,9 @@ fn sighup_changes_the_log_level_and_a_bad_file_changes_nothing() {
 
     assert!(faulty.contains("log.level"), "{faulty}");
     assert_eq!(served.admin("/readyz").status, 200);
-    assert_eq!(served.terminate(), Some(0));
+    let (code, log) = served.terminate_with_log();
+    assert_eq!(code, Some(0), "{log}");
+    assert!(!log.contains("stopping: not ready"), "{log}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Tests.
+//! One integration binary: stories over real sockets, real TLS and real files, against the sandbox.
 
 #![cfg(test)]
 

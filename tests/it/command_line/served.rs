@@ -1,13 +1,10 @@
 //! A LinkedIn, a folder with a configuration for it, and a gateway process on free ports.
 
 use std::{
-    fs,
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::{SocketAddr, TcpStream},
-    path::Path,
-    process::{Child, Command, Stdio},
+    process::Child,
     sync::mpsc::{Receiver, RecvTimeoutError, channel},
-    time::{Duration, Instant},
 };
 
 use rustix::process::{Pid, Signal, kill_process};
