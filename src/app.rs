@@ -172,7 +172,7 @@ impl App {
     pub async fn start(config: Config) -> Result<Self, StartError> {
         let foundation = Foundation::lay(&config).await?;
         let (recorder, log) = start_log(&config, &foundation)?;
-        let proxy = start_proxy(&config, &foundation, recorder.clone())?;
+        let proxy = start_proxy(&config, &foundation, recorder.clone()).await?;
         let callers_address = proxy.local_addr();
         let status = Arc::new(Status::new(
             proxy,
@@ -298,7 +298,7 @@ fn start_log(config: &Config, foundation: &Foundation) -> Result<(Recorder, Log)
     })
 }
 
-fn start_proxy(
+async fn start_proxy(
     config: &Config,
     foundation: &Foundation,
     recorder: Recorder,
@@ -312,9 +312,13 @@ fn start_proxy(
         clock: foundation.clock.clone(),
         house: Handle::current(),
     };
-    Proxy::start(config.proxy.clone(), parts).map_err(|source| StartError::Listen {
+    let (settings, address) = (config.proxy.clone(), config.proxy.listen);
+    // It reads certificates and makes threads: nothing for a thread of the house.
+    let started = tokio::task::spawn_blocking(move || Proxy::start(settings, parts)).await;
+    let started = started.unwrap_or_else(|panic| Err(io::Error::other(panic)));
+    started.map_err(|source| StartError::Listen {
         key: "gateway.listen",
-        address: config.proxy.listen,
+        address,
         source,
     })
 }

@@ -93,7 +93,7 @@ impl Desk {
                 .credentials
                 .import(&member, answer)
                 .await
-                .map_err(managed)?,
+                .map_err(|error| managed(&error))?,
         )
     }
 
@@ -112,22 +112,22 @@ impl Desk {
 
     fn show_member(&self, named: &MemberNamed) -> Done {
         let member = self.member(named)?;
-        value(&self.credentials.show(&member).map_err(managed)?)
+        value(&self.credentials.show(&member).map_err(|error| managed(&error))?)
     }
 
     async fn renew(&self, named: &MemberNamed) -> Done {
         let member = self.member(named)?;
-        value(&self.credentials.renew_now(&member).await.map_err(managed)?)
+        value(&self.credentials.renew_now(&member).await.map_err(|error| managed(&error))?)
     }
 
     async fn disconnect(&self, named: &MemberNamed) -> Done {
         let member = self.member(named)?;
-        let was = self.credentials.show(&member).map_err(managed)?;
+        let was = self.credentials.show(&member).map_err(|error| managed(&error))?;
         self.credentials
             .disconnect(&member)
             .await
-            .map_err(managed)?;
-        Ok(json!({"name": was.name, "application": was.application, "state": "disconnected"}))
+            .map_err(|error| managed(&error))?;
+        Ok(json!({"name": was.name, "application": was.application, "state": "tokens destroyed"}))
     }
 
     /// The body as text, or in base64 where it is none.
@@ -275,7 +275,7 @@ fn failed(error: impl std::fmt::Display) -> Refusal {
     Refusal::Failed(error.to_string())
 }
 
-fn managed(error: ManageError) -> Refusal {
+fn managed(error: &ManageError) -> Refusal {
     let text = error.to_string();
     match error {
         ManageError::UnknownApplication(_) | ManageError::UnknownMember(_) => {

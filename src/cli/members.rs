@@ -149,7 +149,7 @@ fn told(what: &str, grant: &Value) -> Result<(), End> {
             .to_owned()
     };
     let line = format!(
-        "{what} {}/{}: {}",
+        "{what} {}/{} ({})",
         text("name"),
         text("application"),
         text("state")

@@ -77,9 +77,13 @@ async fn live(
     // Before anything is opened, so that no signal is missed while starting.
     let mut signals = Signals::listen()?;
     let effective = config.effective.clone();
+    let has_log_file = config.telemetry.directory.is_some();
     let app = tokio::select! {
         started = App::start(config) => started.map_err(|error| {
-            error!(%error, "linkgate could not start");
+            // Without a file, the log is standard error, where it is said anyway.
+            if has_log_file {
+                error!(%error, "linkgate could not start");
+            }
             End::Start(error)
         })?,
         () = signals.end() => return Ok(()),

@@ -23,6 +23,9 @@ use super::{
     secrets::Sources,
 };
 
+/// `sun_path` holds 107 bytes and a zero; four more stand behind the name while it is being made.
+const MAX_SOCKET_PATH: usize = 103;
+
 /// Builds the whole, or says everything that is wrong.
 pub(super) fn config(
     values: Values,
@@ -286,14 +289,28 @@ impl Builder<'_> {
     }
 
     fn places(&mut self) -> Option<Places> {
-        let store = self.store();
+        let (store, control_socket) = (self.store(), self.control_socket());
         Some(Places {
             key_file: self.read.path("store.key_file")?,
-            control_socket: self.read.path("control.socket")?,
+            control_socket: control_socket?,
             incidents: self.read.path("incidents.directory")?,
             store_url: format!("sqlite:{}", store.as_ref()?.display()),
             lock_file: store?.with_file_name("linkgate.lock"),
         })
+    }
+
+    fn control_socket(&mut self) -> Option<PathBuf> {
+        let key = "control.socket";
+        let path = self.read.path(key)?;
+        if path.as_os_str().len() > MAX_SOCKET_PATH {
+            let wrong = format!("{} is too long for a socket", path.display());
+            let problem = Problem::new(&self.read.values.place(key), key, wrong);
+            self.found.push(problem.allowed(format!(
+                "a path of {MAX_SOCKET_PATH} bytes, this file's folder included"
+            )));
+            return None;
+        }
+        Some(path)
     }
 
     fn store(&mut self) -> Option<PathBuf> {

@@ -109,6 +109,7 @@ const BAD_VALUES: &[(&str, &str, &str, u64, &str)] = &[
     ("same port twice", "admin: {listen: '127.0.0.1:8080'}", "admin.listen", 1, "too"),
     ("user in the proxy's url", "linkedin: {proxy_url: 'http://u:pw@p:1'}", "linkedin.proxy_url", 1, "not that"),
     ("no sqlite", "store: {url: 'postgres://u:pw@h/d'}", "store.url", 1, "not that"),
+    ("socket path", "control: {socket: /a-folder-name-of-thirty-letters/a-folder-name-of-thirty-letters/a-folder-name-of-thirty-letters/control.sock}", "control.socket", 1, "too long"),
     ("name taken", "applications:\n- {client_id: a, client_secret_env: LINKEDIN_CLIENT_SECRET}\n- {client_id: b, client_secret_env: LINKEDIN_CLIENT_SECRET}", "applications.1.name", 0, "taken"),
     ("variable not set", "applications:\n- {client_id: a, client_secret_env: NOWHERE}", "applications.0.client_secret_env", 2, "not set"),
     ("two forms", "applications:\n- {client_id: a, client_id_env: LINKEDIN_CLIENT_ID, client_secret_env: LINKEDIN_CLIENT_SECRET}", "applications.0.client_id_env", 2, "beside"),

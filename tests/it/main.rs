@@ -2,6 +2,9 @@
 
 #![cfg(test)]
 
+mod architecture;
+mod command_line;
+mod config;
 mod path;
 mod sandbox_table;
 mod support;
