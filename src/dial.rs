@@ -98,7 +98,8 @@ impl FromStr for BaseUrl {
         let tls = match uri.scheme() {
             Some(scheme) if *scheme == Scheme::HTTPS => true,
             Some(scheme) if *scheme == Scheme::HTTP => false,
-            _ => return Err(BadBaseUrl::Scheme),
+            Some(_) => return Err(BadBaseUrl::Scheme),
+            None => return Err(BadBaseUrl::Malformed),
         };
         let host = authority.host().trim_matches(['[', ']']).to_owned();
         if !tls && !is_loopback(&host) {

@@ -112,17 +112,31 @@ impl Desk {
 
     fn show_member(&self, named: &MemberNamed) -> Done {
         let member = self.member(named)?;
-        value(&self.credentials.show(&member).map_err(|error| managed(&error))?)
+        value(
+            &self
+                .credentials
+                .show(&member)
+                .map_err(|error| managed(&error))?,
+        )
     }
 
     async fn renew(&self, named: &MemberNamed) -> Done {
         let member = self.member(named)?;
-        value(&self.credentials.renew_now(&member).await.map_err(|error| managed(&error))?)
+        value(
+            &self
+                .credentials
+                .renew_now(&member)
+                .await
+                .map_err(|error| managed(&error))?,
+        )
     }
 
     async fn disconnect(&self, named: &MemberNamed) -> Done {
         let member = self.member(named)?;
-        let was = self.credentials.show(&member).map_err(|error| managed(&error))?;
+        let was = self
+            .credentials
+            .show(&member)
+            .map_err(|error| managed(&error))?;
         self.credentials
             .disconnect(&member)
             .await

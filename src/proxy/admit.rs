@@ -14,12 +14,15 @@ use http::{
 };
 use tower::{Layer, Service, layer::layer_fn, service_fn};
 
+use crate::callers::Key;
+
 use super::{
     Call,
     answer::Answer,
     exchange::{Admitted, Endpoint, Exchange},
     failure::Failure,
     head_tap::request_line,
+    repeat::effective_method,
     thread::Thread,
 };
 
@@ -78,7 +81,7 @@ fn admit(thread: &Thread, exchange: &Exchange) -> Result<Admitted, Failure> {
     };
     let member = asked.member(&key)?;
     let path = target.path_and_query.path();
-    let may = key.covers(&member) & key.allows(&exchange.method, path);
+    let may = key.covers(&member) & allows(&key, exchange, path);
     let is_named_for_key = matches!(key.covers, crate::callers::Covers::Members(_));
     if !may || !(is_named_for_key || thread.credentials.knows(&member)) {
         return Err(Failure::NotAllowed);
@@ -90,6 +93,16 @@ fn admit(thread: &Thread, exchange: &Exchange) -> Result<Admitted, Failure> {
         target: target.path_and_query,
         endpoint,
     })
+}
+
+/// Both the method on the line and the one that is meant must be allowed, unless that one is a read
+/// tunnelled through POST because its query was too long.
+fn allows(key: &Key, exchange: &Exchange, path: &str) -> bool {
+    let Some(meant) = effective_method(&exchange.method, &exchange.headers) else {
+        return false;
+    };
+    let is_tunnelled_read = meant == Method::GET && exchange.method == Method::POST;
+    key.allows(&meant, path) && (is_tunnelled_read || key.allows(&exchange.method, path))
 }
 
 /// What was presented is redacted by value even if it is no key of ours.

@@ -55,6 +55,20 @@ impl Class {
     }
 }
 
+/// The method that LinkedIn will act on: a tunnelled one counts as what it is (linkedin.md §6.3), so
+/// that a key's rules cannot be passed by. None if the override is no method.
+pub(crate) fn effective_method(method: &Method, headers: &HeaderMap) -> Option<Method> {
+    let Some(over) = headers.get(&METHOD_OVERRIDE) else {
+        return Some(method.clone());
+    };
+    let over = Method::from_bytes(&over.as_bytes().to_ascii_uppercase()).ok()?;
+    if over == Method::GET && deletes(headers) {
+        Some(Method::DELETE)
+    } else {
+        Some(over)
+    }
+}
+
 fn deletes(headers: &HeaderMap) -> bool {
     headers.get_all(&RESTLI_METHOD).iter().any(|value| {
         [&b"DELETE"[..], b"BATCH_DELETE"]
