@@ -179,69 +179,52 @@ mod tests {
 
     #[test]
     fn a_request_is_classified_by_what_it_does_rather_than_by_its_method() {
-        for (why, method, path, over, restli, expected) in [
+        #[rustfmt::skip]
+        let rows = [
             ("read", "GET", "/v2/me", None, None, Read),
             ("head", "HEAD", "/v2/me", None, None, Read),
             ("options", "OPTIONS", "/v2/me", None, None, Read),
-            (
-                "a GET that is overridden",
-                "GET",
-                "/v2/me",
-                Some("DELETE"),
-                None,
-                Write,
-            ),
+            ("a GET that is overridden", "GET", "/v2/me", Some("DELETE"), None, Write),
             ("create", "POST", "/rest/posts", None, Some("CREATE"), Write),
-            (
-                "tunnelled finder",
-                "POST",
-                "/rest/x",
-                Some("GET"),
-                Some("FINDER"),
-                Read,
-            ),
-            (
-                "tunnelled, lower case",
-                "POST",
-                "/rest/x",
-                Some("get"),
-                Some("get"),
-                Read,
-            ),
-            (
-                "tunnelled delete",
-                "POST",
-                "/rest/x",
-                Some("GET"),
-                Some("DELETE"),
-                Delete,
-            ),
-            (
-                "lower-case delete",
-                "POST",
-                "/rest/x",
-                Some("GET"),
-                Some("batch_delete"),
-                Delete,
-            ),
-            (
-                "tunnelled update",
-                "POST",
-                "/rest/x",
-                Some("PUT"),
-                Some("UPDATE"),
-                Write,
-            ),
+            ("tunnelled finder", "POST", "/rest/x", Some("GET"), Some("FINDER"), Read),
+            ("tunnelled, lower case", "POST", "/rest/x", Some("get"), Some("get"), Read),
+            ("tunnelled delete", "POST", "/rest/x", Some("GET"), Some("DELETE"), Delete),
+            ("lower-case delete", "POST", "/rest/x", Some("GET"), Some("batch_delete"), Delete),
+            ("tunnelled update", "POST", "/rest/x", Some("PUT"), Some("UPDATE"), Write),
             ("update", "PUT", "/rest/x/1", None, None, Put),
             ("delete", "DELETE", "/rest/x/1", None, None, Delete),
             ("upload", "PUT", "/dms-uploads/abc", None, None, Upload),
             ("patch", "PATCH", "/rest/x/1", None, None, Write),
-        ] {
+        ];
+        for (why, method, path, over, restli, expected) in rows {
             let mut headers = HeaderMap::new();
             over.map(|v: &str| headers.insert(METHOD_OVERRIDE.clone(), v.parse().unwrap()));
             restli.map(|v: &str| headers.insert(RESTLI_METHOD.clone(), v.parse().unwrap()));
             let method = Method::from_bytes(method.as_bytes()).unwrap();
             assert_eq!(Class::of(&method, path, &headers), expected, "{why}");
+        }
+    }
+
+    #[test]
+    fn a_tunnelled_method_counts_as_what_linkedin_will_do() {
+        for (method, over, restli, expected) in [
+            ("GET", None, None, Some("GET")),
+            ("POST", None, Some("CREATE"), Some("POST")),
+            ("POST", Some("GET"), Some("FINDER"), Some("GET")),
+            ("POST", Some("get"), Some("BATCH_DELETE"), Some("DELETE")),
+            ("POST", Some("delete"), None, Some("DELETE")),
+            ("POST", Some("D ELETE"), None, None),
+        ] {
+            let mut headers = HeaderMap::new();
+            over.map(|v: &str| headers.insert(METHOD_OVERRIDE.clone(), v.parse().unwrap()));
+            restli.map(|v: &str| headers.insert(RESTLI_METHOD.clone(), v.parse().unwrap()));
+            let method = Method::from_bytes(method.as_bytes()).unwrap();
+            let meant = effective_method(&method, &headers);
+            assert_eq!(
+                meant.as_ref().map(Method::as_str),
+                expected,
+                "{method} {over:?} {restli:?}"
+            );
         }
     }
 }
