@@ -149,7 +149,7 @@ fn incident() -> Incident {
         status: Some(StatusCode::SERVICE_UNAVAILABLE),
         head: Some(Head::Wire(Bytes::from_static(answer.as_bytes()))),
         informational: Vec::new(),
-        body: body("{\"message\":\"try later\"}"),
+        body: body("{\"message\":\"try later\",\"code\":\"BUSY\"}"),
         broken: None,
         timings: Default::default(),
         then: Some("sent again, because it was a read".into()),
@@ -185,7 +185,7 @@ fn incident() -> Incident {
         answer: Some(AnswerGiven {
             status: StatusCode::SERVICE_UNAVAILABLE,
             headers: HeaderMap::new(),
-            body: body("{\"message\":\"try later\"}"),
+            body: body("{\"message\":\"try later\",\"code\":\"BUSY\"}"),
         }),
         outcome: Outcome::Answered,
         secrets: Vec::new(),
@@ -224,7 +224,7 @@ async fn an_acknowledged_record_is_found_by_a_second_reader_while_the_writer_sti
     assert_eq!(record.fault(), Some("linkedin"));
     assert_eq!(
         record.signature(),
-        Some("GET /rest/posts/{id}?q=author 503 -")
+        Some("GET /rest/posts/{id}?q=author 503 BUSY")
     );
     assert_eq!(
         record.text("/linkedin/time"),
@@ -294,7 +294,7 @@ async fn bodies_are_sealed_apart_and_equal_ones_share_a_place() {
     let incidents = world.incidents();
     assert_eq!(
         incidents.open_body(place, &key).unwrap(),
-        b"{\"message\":\"try later\"}"
+        b"{\"message\":\"try later\",\"code\":\"BUSY\"}"
     );
     assert!(
         incidents
@@ -320,7 +320,7 @@ async fn without_a_key_no_body_is_kept_and_the_record_says_why() {
     world.recorder.record(incident()).await.unwrap();
 
     let record = world.records().remove(0);
-    assert_eq!(record.number("/answer/body/bytes"), Some(23));
+    assert_eq!(record.number("/answer/body/bytes"), Some(37));
     assert_eq!(record.text("/answer/body/ref"), None);
     assert!(
         record

@@ -210,7 +210,10 @@ impl Writer {
 
     /// Redacts; none if the record is surplus, or could not be made at all.
     fn prepare(&mut self, entry: Entry) -> Option<Prepared> {
-        let incident = entry.incident;
+        let mut incident = entry.incident;
+        if incident.linkedin_code.is_none() {
+            incident.linkedin_code = record::linkedin_code(&incident);
+        }
         let surplus = self.cap.turn(self.clock.seconds());
         self.notes.surplus(surplus);
         let is_4xx = |answer: &AnswerGiven| answer.status.is_client_error();
