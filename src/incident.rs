@@ -126,7 +126,7 @@ pub struct Incident {
     pub kind: Kind,
     /// Problem code of our own answer, if we gave one.
     pub code: Option<&'static str>,
-    /// LinkedIn's `serviceErrorCode` or `code`, where the answer's body told it.
+    /// LinkedIn's `serviceErrorCode` or `code`; if none is given, it is read from its last answer.
     pub linkedin_code: Option<String>,
     /// One sentence for support.
     pub verdict: String,

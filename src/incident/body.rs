@@ -7,6 +7,7 @@ use std::io::Read;
 
 use flate2::read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 use serde::Serialize;
+use serde_json::Value;
 
 use super::redact::{End, Redactor};
 use crate::exchange::KeptBody;
@@ -107,6 +108,28 @@ pub(super) fn note(
     note
 }
 
+/// Longest code that is taken from an answer.
+const LONGEST_CODE: usize = 64;
+
+/// LinkedIn's own code of an error: `serviceErrorCode`, else `code`; whichever its API uses.
+pub(super) fn error_code(body: &KeptBody, encoding: &[u8]) -> Option<String> {
+    let bytes: Vec<u8> = body.chunks.concat();
+    let text = match unpack(&bytes, encoding) {
+        Unpacked::Plain => bytes,
+        Unpacked::Text { text, .. } => text,
+        Unpacked::Opaque(_) => return None,
+    };
+    let error: Value = serde_json::from_slice(&text).ok()?;
+    let code = |name| match error.get(name)? {
+        Value::String(code) => Some(code.clone()),
+        Value::Number(code) => Some(code.to_string()),
+        _ => None,
+    };
+    code("serviceErrorCode")
+        .or_else(|| code("code"))
+        .filter(|code| !code.is_empty() && code.len() <= LONGEST_CODE)
+}
+
 /// What a body's bytes are.
 #[derive(Debug, PartialEq, Eq)]
 enum Unpacked {
@@ -184,4 +207,46 @@ fn read_bounded<R: Read>(
     let is_at_end = outcome.is_ok() && matches!(packed.read(&mut [0]), Ok(0));
     let is_whole = is_at_end && used_all(&packed);
     (!text.is_empty() || is_whole).then_some((text, is_whole))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn linkedins_code_is_read_from_every_shape_of_error() {
+        for (why, text, code) in [
+            (
+                "classic",
+                r#"{"message":"m","serviceErrorCode":65600,"status":401}"#,
+                Some("65600"),
+            ),
+            (
+                "both",
+                r#"{"serviceErrorCode":65601,"code":"REVOKED_ACCESS_TOKEN"}"#,
+                Some("65601"),
+            ),
+            (
+                "no number",
+                r#"{"status":426,"code":"NONEXISTENT_VERSION"}"#,
+                Some("NONEXISTENT_VERSION"),
+            ),
+            ("none", r#"{"message":"m","status":500}"#, None),
+            ("empty", r#"{"code":""}"#, None),
+            ("no object", r#"["code"]"#, None),
+            ("odd", r#"{"code":{"code":1}}"#, None),
+            ("page", "<html>", None),
+            ("nothing", "", None),
+        ] {
+            let mut body = KeptBody::default();
+            body.note(&text.into(), 1_000);
+            assert_eq!(error_code(&body, b"").as_deref(), code, "{why}");
+        }
+        let mut long = KeptBody::default();
+        long.note(
+            &format!("{{\"code\":\"{}\"}}", "x".repeat(65)).into(),
+            1_000,
+        );
+        assert_eq!(error_code(&long, b""), None);
+    }
 }

@@ -6,7 +6,12 @@
 use serde::Serialize;
 use time::OffsetDateTime;
 
-use super::{Incident, Settings, body::BodyNote, redact::Redaction};
+use super::{
+    Incident, Settings,
+    body::{self, BodyNote},
+    redact::Redaction,
+    wire,
+};
 use crate::exchange::template;
 
 mod pen;
@@ -136,6 +141,16 @@ struct Gateway {
     version: &'static str,
     instance: String,
     config: String,
+}
+
+/// LinkedIn's code as its last answer that was an error told it.
+pub(super) fn linkedin_code(incident: &Incident) -> Option<String> {
+    let attempt = incident.attempts.last()?;
+    let is_error = |status: &http::StatusCode| status.as_u16() >= 400;
+    attempt.status.filter(is_error)?;
+    let lines = wire::lines(attempt.head.as_ref()?);
+    let encoding = wire::value(&lines, "content-encoding").unwrap_or_default();
+    body::error_code(&attempt.body, encoding)
 }
 
 /// What makes incidents alike: method, URL template, status, code. Not redacted.

@@ -28,7 +28,7 @@ use super::{
     segment::{Appender, Holds},
     shelf::{self, Shelf},
 };
-use crate::{clock::Clock, exchange::Fault, keyring::DataKey, metrics::Shard};
+use crate::{clock::Clock, keyring::DataKey, metrics::Shard};
 
 /// How often the writer looks after gaps, summaries and old segments when nothing is recorded.
 const TICK: Duration = Duration::from_secs(1);
@@ -77,7 +77,6 @@ pub(super) struct Writer {
 /// A record ready to be written.
 struct Prepared {
     record: Record,
-    fault: Fault,
     data_key: Option<DataKey>,
     told: oneshot::Sender<Result<(), NotWritten>>,
 }
@@ -211,7 +210,10 @@ impl Writer {
 
     /// Redacts; none if the record is surplus, or could not be made at all.
     fn prepare(&mut self, entry: Entry) -> Option<Prepared> {
-        let incident = entry.incident;
+        let mut incident = entry.incident;
+        if incident.linkedin_code.is_none() {
+            incident.linkedin_code = record::linkedin_code(&incident);
+        }
         let surplus = self.cap.turn(self.clock.seconds());
         self.notes.surplus(surplus);
         let is_4xx = |answer: &AnswerGiven| answer.status.is_client_error();
@@ -219,7 +221,6 @@ impl Writer {
         let redacted = || Record::signature_of(&incident, &self.redaction, &self.settings);
         let cap = &mut self.cap;
         if is_capped && !cap.admits(&record::signature(&incident), incident.id, redacted) {
-            self.metrics.incident(incident.fault);
             tell(entry.told, Ok(()));
             return None;
         }
@@ -232,7 +233,6 @@ impl Writer {
         };
         Some(Prepared {
             record,
-            fault: incident.fault,
             data_key: incident.data_key,
             told: entry.told,
         })
@@ -251,7 +251,6 @@ impl Writer {
             Ok(()) => {
                 self.shared.condition.worked(queued.elapsed());
                 for ready in prepared {
-                    self.metrics.incident(ready.fault);
                     tell(ready.told, Ok(()));
                 }
             }

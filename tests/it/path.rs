@@ -1,6 +1,9 @@
 //! One request's way: good calls, renewals, failures and their records.
 
-use linkgate::sandbox::{Fault, Kind, Sandbox};
+use linkgate::{
+    metrics::Gauges,
+    sandbox::{Fault, Kind, Sandbox},
+};
 
 use crate::support::Gateway;
 
@@ -63,4 +66,9 @@ async fn a_failed_call_is_in_the_log_when_its_answer_was_read() {
     let incident = gateway.incident(reply.id());
     assert_eq!(incident.json()["outcome"], "unknown");
     assert_eq!(incident.json()["attempts"].as_array().unwrap().len(), 1);
+    let metrics = gateway.metrics.text(&Gauges::default());
+    let counted: Vec<&str> = (metrics.lines())
+        .filter(|line| line.starts_with("linkgate_incidents_total{") && !line.ends_with(" 0"))
+        .collect();
+    assert_eq!(counted, [r#"linkgate_incidents_total{fault="linkedin"} 1"#]);
 }

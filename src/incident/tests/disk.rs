@@ -38,6 +38,7 @@ async fn a_full_disk_is_counted_and_told_once_there_is_room_again() {
     until("the log is healthy again", || world.recorder.is_healthy()).await;
     let gaps = world.of_kind("gap");
     assert_eq!(world.dropped(), 3);
+    assert!(world.counts("linkgate_incidents_dropped_total 3"));
     assert!(
         gaps.iter()
             .any(|gap| gap.text("/reason").unwrap().contains("No space left"))
@@ -188,6 +189,7 @@ async fn a_late_answer_makes_the_log_unhealthy_until_it_is_told() {
     assert!(!world.recorder.is_healthy());
     until("the log is healthy again", || world.recorder.is_healthy()).await;
     assert_eq!(world.of_kind("late")[0].number("/late"), Some(1));
+    assert!(world.counts("linkgate_late_records_total 1"));
 }
 
 #[tokio::test]
