@@ -128,6 +128,8 @@ pub(crate) struct Streamed {
     exchange: Rc<Exchange>,
     pace: Pace,
     has_ended: bool,
+    /// It broke off. hyper tells that once and then calls it a good end.
+    is_cut: bool,
     passes_trailers: bool,
 }
 
@@ -147,14 +149,21 @@ impl Streamed {
             exchange,
             pace,
             has_ended: false,
+            is_cut: false,
             passes_trailers,
         }
     }
 
     /// Fetches the first frame if it is there already: head and body then leave in one write.
     pub(crate) fn poll_first(&mut self, task: &mut Context<'_>) {
-        if let Poll::Ready(Some(Ok(frame))) = Pin::new(&mut self.body).poll_frame(task) {
-            self.ahead.push_back(frame);
+        match Pin::new(&mut self.body).poll_frame(task) {
+            Poll::Ready(Some(Ok(frame))) => self.ahead.push_back(frame),
+            // Told when the body is asked for.
+            Poll::Ready(Some(Err(_))) => {
+                self.is_cut = true;
+                return;
+            }
+            Poll::Ready(None) | Poll::Pending => {}
         }
         self.end_if_through();
     }
@@ -193,6 +202,9 @@ impl Streamed {
         if let Some(frame) = self.ahead.pop_front() {
             return Poll::Ready(Some(Ok(frame)));
         }
+        if self.is_cut {
+            return Poll::Ready(Some(Err(AnswerBroken::Cut)));
+        }
         if self.has_ended {
             return Poll::Ready(None);
         }
@@ -210,7 +222,10 @@ impl Streamed {
                 self.end_if_through();
                 Poll::Ready(Some(Ok(frame)))
             }
-            Some(Err(_)) => Poll::Ready(Some(Err(AnswerBroken::Cut))),
+            Some(Err(_)) => {
+                self.is_cut = true;
+                Poll::Ready(Some(Err(AnswerBroken::Cut)))
+            }
             None => {
                 self.end();
                 Poll::Ready(None)

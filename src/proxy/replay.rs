@@ -274,22 +274,33 @@ impl Shared {
         let Some(body) = source.as_mut() else {
             return Poll::Ready(self.broken.get().map(Err));
         };
-        let polled = Pin::new(body).poll_frame(task);
+        let polled = Pin::new(&mut *body).poll_frame(task);
         self.note_flow(polled.is_pending());
         if self.pace.borrow_mut().is_stalled(polled.is_pending(), task) {
             return Poll::Ready(Some(Err(self.break_off(BodyBroken::TooSlow))));
         }
         match ready!(polled) {
             // Request trailers are dropped (contract: "Not sent to LinkedIn").
-            Some(Ok(frame)) => Poll::Ready(Some(self.take(frame.into_data().unwrap_or_default()))),
+            Some(Ok(frame)) => {
+                let taken = self.take(frame.into_data().unwrap_or_default());
+                // Whoever has sent the announced length does not ask for an end.
+                if taken.is_ok() && body.is_end_stream() {
+                    self.complete(&mut source);
+                }
+                Poll::Ready(Some(taken))
+            }
             Some(Err(_)) => Poll::Ready(Some(Err(self.break_off(BodyBroken::Cut)))),
             None => {
-                self.is_complete.set(true);
-                self.seen.borrow_mut().complete = true;
-                *source = None;
+                self.complete(&mut source);
                 Poll::Ready(None)
             }
         }
+    }
+
+    fn complete(&self, source: &mut Option<Incoming>) {
+        self.is_complete.set(true);
+        self.seen.borrow_mut().complete = true;
+        *source = None;
     }
 
     /// A body that is there at once costs no look at the clock.
