@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod edge;
 mod path;
 mod sandbox_table;
 mod support;
