@@ -132,6 +132,10 @@ fn check_protocol(exchange: &Exchange) -> Result<(), Failure> {
     }
     exchange.tap.with_read_head(|head| match head {
         Some(head) if exchange.is_own_head(head) => check_head(head, headers),
+        // Pipelined: hyper hides a length that stands beside chunks, so a look at the wire is needed.
+        _ if headers.contains_key(TRANSFER_ENCODING) => Err(Failure::Malformed(
+            "a chunked request is not read behind another one: wait for the answer",
+        )),
         _ => Ok(()),
     })?;
     let ends_in_bare_lf = exchange

@@ -62,8 +62,15 @@ impl HeadBuffer {
         self.is_cut = false;
     }
 
-    /// Takes what belongs to the head; returns what came after its end.
+    /// Takes what belongs to the head; returns what came after its end. Empty lines before it are no
+    /// part of it (RFC 9112 §2.2).
     fn feed<'a>(&mut self, chunk: &'a [u8]) -> &'a [u8] {
+        let begins = chunk.iter().position(|byte| !b"\r\n".contains(byte));
+        let chunk = match begins {
+            _ if !self.bytes.is_empty() => chunk,
+            Some(start) => chunk.get(start..).unwrap_or_default(),
+            None => &[],
+        };
         if self.complete.is_some() || self.is_cut || chunk.is_empty() {
             return chunk;
         }
@@ -191,10 +198,11 @@ impl Tap {
         self.bytes_read
             .set(self.bytes_read.get() + chunk.len() as u64);
         let mut head = self.read.borrow_mut();
-        if head.bytes.is_empty() {
+        let was_empty = head.bytes.is_empty();
+        let mut rest = head.feed(chunk);
+        if was_empty && !head.bytes.is_empty() {
             self.since.set(Instant::now());
         }
-        let mut rest = head.feed(chunk);
         while skips_informational && head.is_informational() {
             self.note_informational(&head);
             head.reset();
@@ -350,6 +358,28 @@ mod tests {
                 &wire[..27],
                 "cut at {cut}"
             );
+        }
+    }
+
+    #[test]
+    fn empty_lines_before_a_head_are_no_part_of_it() {
+        let head = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+        for chunks in [
+            &[&b"\r\n"[..], head][..],
+            &[b"\r", b"\n\n", head],
+            &[&[&b"\r\n\r\n"[..], head].concat()],
+        ] {
+            assert_eq!(fed(chunks).head().unwrap(), head, "{chunks:?}");
+        }
+    }
+
+    #[test]
+    fn the_request_line_ends_at_either_kind_of_line_end() {
+        for head in [
+            &b"GET /a HTTP/1.1\r\nHost: x\r\n"[..],
+            b"GET /a HTTP/1.1\nHost: x\n",
+        ] {
+            assert_eq!(request_line(head), Some((&b"GET"[..], &b"/a"[..])));
         }
     }
 

@@ -5,6 +5,7 @@
 mod architecture;
 mod command_line;
 mod config;
+mod edge;
 mod path;
 mod sandbox_table;
 mod support;

@@ -118,7 +118,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     async fn byte(&mut self) -> Option<u8> {
         if self.ahead.is_empty() {
-            let mut buffer = [0; 65536];
+            // On the heap: as part of the future it would stand on the stack many times over.
+            let mut buffer = vec![0; 65536];
             let read = self.stream.read(&mut buffer).await.ok()?;
             self.ahead.extend(&buffer[..read]);
         }

@@ -46,6 +46,10 @@ pub(crate) struct Plan<'a> {
     lag: Duration,
     members: Vec<(String, TokenAnswer)>,
     clock: Clock,
+    /// In place of the sandbox's API and upload host.
+    reached: Option<String>,
+    /// Further trusted roots, in PEM.
+    roots: String,
 }
 
 impl Gateway {
@@ -59,6 +63,8 @@ impl Gateway {
             lag: Duration::from_secs(60),
             members: Vec::new(),
             clock: Clock::system(),
+            reached: None,
+            roots: String::new(),
         }
     }
 
@@ -211,6 +217,18 @@ impl Plan<'_> {
         self
     }
 
+    /// Reaches this base URL for API and uploads; tokens still come from the sandbox.
+    pub(crate) fn reaching(mut self, url: &str) -> Self {
+        self.reached = Some(url.to_owned());
+        self
+    }
+
+    /// Trusts this root too.
+    pub(crate) fn trusting(mut self, pem: &str) -> Self {
+        self.roots.push_str(pem);
+        self
+    }
+
     /// Signs a member in and imports the grant.
     pub(crate) fn with(mut self, name: &str) -> Self {
         let answer = self.linkedin.sign_in(name);
@@ -243,7 +261,7 @@ impl Plan<'_> {
         let folder = tempfile::tempdir().unwrap();
         let house = tokio::runtime::Handle::current();
         let ca_file = folder.path().join("ca.pem");
-        std::fs::write(&ca_file, self.linkedin.ca_pem()).unwrap();
+        std::fs::write(&ca_file, self.linkedin.ca_pem() + "\n" + &self.roots).unwrap();
         let (api, oauth, uploads) = match self.is_tls {
             true => (
                 self.linkedin.tls_api_url(),
@@ -255,6 +273,10 @@ impl Plan<'_> {
                 self.linkedin.oauth_url(),
                 self.linkedin.uploads_url(),
             ),
+        };
+        let (api, uploads) = match &self.reached {
+            Some(url) => (url.clone(), url.clone()),
+            None => (api, uploads),
         };
         let dialer = Dialer::new(dial::Settings {
             ca_file: Some(ca_file),
