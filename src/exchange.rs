@@ -198,11 +198,17 @@ impl KeptBody {
         let kept: usize = self.chunks.iter().map(Bytes::len).sum();
         let fits = chunk.len().min(limit.saturating_sub(kept));
         if fits > 0 {
-            // A copy: a slice would pin the whole buffer that it was read into.
-            self.chunks.push(Bytes::copy_from_slice(chunk.get(..fits).unwrap_or_default()));
+            self.chunks.push(chunk.slice(..fits));
         }
         self.truncated |= fits < chunk.len();
         self.bytes += chunk.len() as u64;
+    }
+
+    /// Copies what was kept: as slices, the chunks pin the whole buffers that they were read into.
+    pub fn detach(&mut self) {
+        if !self.chunks.is_empty() {
+            self.chunks = vec![self.chunks.concat().into()];
+        }
     }
 }
 

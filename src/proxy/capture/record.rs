@@ -42,9 +42,22 @@ pub(super) fn hand_over(
     if exchange.is_recorded.replace(true) {
         return None;
     }
-    let incident = incident(thread, exchange, kind, given);
+    let mut incident = incident(thread, exchange, kind, given);
+    detach_bodies(&mut incident);
     thread.shard.incident(incident.fault);
     Some(thread.recorder.record(incident))
+}
+
+/// The record may wait for a slow disk: its weight in memory shall be what the log counts.
+fn detach_bodies(incident: &mut Incident) {
+    incident.request.body.detach();
+    incident
+        .attempts
+        .iter_mut()
+        .for_each(|attempt| attempt.body.detach());
+    if let Some(answer) = &mut incident.answer {
+        answer.body.detach();
+    }
 }
 
 fn incident(thread: &Thread, exchange: &Exchange, kind: Kind, given: Option<Given>) -> Incident {
