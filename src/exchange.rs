@@ -199,7 +199,9 @@ impl KeptBody {
         let fits = chunk.len().min(limit.saturating_sub(kept));
         if fits > 0 {
             // A copy: a slice would pin the whole buffer that it was read into.
-            self.chunks.push(Bytes::copy_from_slice(chunk.get(..fits).unwrap_or_default()));
+            self.chunks.push(Bytes::copy_from_slice(
+                chunk.get(..fits).unwrap_or_default(),
+            ));
         }
         self.truncated |= fits < chunk.len();
         self.bytes += chunk.len() as u64;
