@@ -7,5 +7,7 @@ mod command_line;
 mod config;
 mod edge;
 mod path;
+mod renewal;
+mod repetition;
 mod sandbox_table;
 mod support;

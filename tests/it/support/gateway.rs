@@ -1,6 +1,6 @@
 //! A gateway before a sandbox, put together from its parts as `app` does it.
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use linkgate::{
     callers::{Callers, Covers, Terms},
@@ -43,7 +43,7 @@ pub(crate) struct Plan<'a> {
     is_tls: bool,
     settings: proxy::Settings,
     incidents: incident::Settings,
-    lag: Duration,
+    renewing: Box<dyn FnOnce(&mut credentials::Settings) + 'a>,
     members: Vec<(String, TokenAnswer)>,
     clock: Clock,
     /// In place of the sandbox's API and upload host.
@@ -60,7 +60,7 @@ impl Gateway {
             is_tls: false,
             settings: settings(),
             incidents: incidents(),
-            lag: Duration::from_secs(60),
+            renewing: Box::new(|_| ()),
             members: Vec::new(),
             clock: Clock::system(),
             reached: None,
@@ -198,7 +198,7 @@ impl Drop for Gateway {
         }
         if let Some(log) = self.log.take() {
             // The path may still hold the door; what was handed over is written all the same.
-            drop(log.close(Duration::from_secs(2)));
+            log.close(Duration::from_secs(2)).unwrap_or_default();
         }
         let mut leaks = canary::leaks_below(self.folder.path());
         leaks.extend(
@@ -210,7 +210,7 @@ impl Drop for Gateway {
     }
 }
 
-impl Plan<'_> {
+impl<'a> Plan<'a> {
     /// Reaches the sandbox by TLS, its own CA trusted.
     pub(crate) fn over_tls(mut self) -> Self {
         self.is_tls = true;
@@ -257,6 +257,12 @@ impl Plan<'_> {
         self
     }
 
+    /// How grants are renewed.
+    pub(crate) fn renewing(mut self, tune: impl FnOnce(&mut credentials::Settings) + 'a) -> Self {
+        self.renewing = Box::new(tune);
+        self
+    }
+
     pub(crate) async fn start(mut self) -> Gateway {
         let folder = tempfile::tempdir().unwrap();
         let house = tokio::runtime::Handle::current();
@@ -291,22 +297,24 @@ impl Plan<'_> {
             .unwrap();
         let live = LiveSecrets::new(ring.clone());
         let (metrics, clock) = (Metrics::default(), self.clock.clone());
+        let mut renewing = credentials::Settings {
+            applications: vec![Application {
+                name: name("default"),
+                client_id: self.linkedin.client_id(),
+                client_secret: self.linkedin.client_secret().into(),
+            }],
+            oauth_url: oauth.parse().unwrap(),
+            ahead_share: 0.1,
+            lag: Duration::from_secs(60),
+            post_time: Duration::from_secs(15),
+            lease: Duration::from_secs(30),
+            max_concurrent: 8,
+            retry_delay: Duration::from_secs(30),
+            max_retry_delay: Duration::from_secs(1800),
+        };
+        (self.renewing)(&mut renewing);
         let credentials = Credentials::start(
-            credentials::Settings {
-                applications: vec![Application {
-                    name: name("default"),
-                    client_id: self.linkedin.client_id(),
-                    client_secret: self.linkedin.client_secret().into(),
-                }],
-                oauth_url: oauth.parse().unwrap(),
-                ahead_share: 0.1,
-                lag: self.lag,
-                post_time: Duration::from_secs(15),
-                lease: Duration::from_secs(30),
-                max_concurrent: 8,
-                retry_delay: Duration::from_secs(30),
-                max_retry_delay: Duration::from_secs(1800),
-            },
+            renewing,
             Foundations {
                 store,
                 ring: ring.clone(),

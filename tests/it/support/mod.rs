@@ -7,10 +7,12 @@ pub(crate) mod caller;
 pub(crate) mod canary;
 pub(crate) mod gateway;
 pub(crate) mod peer;
+pub(crate) mod posts;
 
-pub(crate) use caller::Reply;
+pub(crate) use caller::{Connection, Reply};
 pub(crate) use gateway::Gateway;
 pub(crate) use peer::Peer;
+pub(crate) use posts::post_saying;
 
 /// Waits until `is_so`, looking every few milliseconds, for at most ten seconds.
 pub(crate) async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
