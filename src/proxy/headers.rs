@@ -2,9 +2,7 @@
 
 use http::{
     HeaderMap, HeaderName, HeaderValue,
-    header::{
-        AUTHORIZATION, CONNECTION, CONTENT_LENGTH, HOST, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
-    },
+    header::{AUTHORIZATION, CONNECTION, CONTENT_LENGTH, HOST, TE, TRANSFER_ENCODING},
 };
 
 /// Names the exchange in every answer.
@@ -114,32 +112,25 @@ impl<'a> HopNames<'a> {
     }
 }
 
-/// Takes one hop's headers out of LinkedIn's answer. Keeps `Trailer` where the caller takes trailers.
+/// Takes one hop's headers out of LinkedIn's answer; the others keep their order, which
+/// `HeaderMap::remove` would not. Keeps `Trailer` where the caller takes trailers.
 pub(crate) fn strip_hop(headers: &mut HeaderMap, caller_takes_trailers: bool) {
-    if headers.contains_key(CONNECTION) {
-        let listed: Vec<HeaderName> = HopNames::of(headers)
-            .listed()
-            .filter_map(|name| name.parse().ok())
-            .collect();
-        for name in listed
-            .iter()
-            .filter(|name| **name != CONTENT_LENGTH && **name != TRANSFER_ENCODING)
-        {
-            headers.remove(name);
-        }
-        headers.remove(CONNECTION);
+    let connection = HopNames::of(headers);
+    let stays = |name: &HeaderName| match name.as_str() {
+        "content-length" | "transfer-encoding" => true,
+        "trailer" => caller_takes_trailers,
+        "connection" | "keep-alive" | "proxy-connection" | "proxy-authenticate" | "te"
+        | "upgrade" => false,
+        _ => name != LINKGATE_EXCHANGE && name != LINKGATE_OUTCOME && !connection.names(name),
+    };
+    if headers.keys().all(stays) {
+        return;
     }
-    for name in ["keep-alive", "proxy-connection", "proxy-authenticate"] {
-        headers.remove(name);
+    let mut kept = HeaderMap::with_capacity(headers.len());
+    for (name, value) in headers.iter().filter(|(name, _)| stays(name)) {
+        kept.append(name, value.clone());
     }
-    headers.remove(TE);
-    headers.remove(UPGRADE);
-    if !caller_takes_trailers {
-        headers.remove(TRAILER);
-    }
-    for name in [&LINKGATE_EXCHANGE, &LINKGATE_OUTCOME] {
-        headers.remove(name);
-    }
+    *headers = kept;
 }
 
 /// Whether the caller said that it takes trailers (`TE: trailers`, RFC 9110 §10.1.4).
@@ -227,8 +218,7 @@ mod tests {
 
         strip_hop(&mut headers, false);
 
-        let mut left: Vec<&str> = headers.keys().map(HeaderName::as_str).collect();
-        left.sort_unstable();
-        assert_eq!(left, ["content-length", "set-cookie", "x-li-uuid"]);
+        let left: Vec<&str> = headers.keys().map(HeaderName::as_str).collect();
+        assert_eq!(left, ["x-li-uuid", "set-cookie", "content-length"]);
     }
 }

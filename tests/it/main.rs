@@ -6,6 +6,8 @@ mod architecture;
 mod command_line;
 mod config;
 mod edge;
+mod headers;
+mod keys;
 mod path;
 mod renewal;
 mod repetition;

@@ -120,6 +120,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             .is_ok()
     }
 
+    /// All bytes until the other side closes.
+    pub(crate) async fn rest(&mut self) -> Vec<u8> {
+        let all = async {
+            let mut bytes = Vec::new();
+            while let Some(byte) = self.byte().await {
+                bytes.push(byte);
+            }
+            bytes
+        };
+        timeout(LIMIT, all).await.expect("closed in time")
+    }
+
     async fn byte(&mut self) -> Option<u8> {
         if self.ahead.is_empty() {
             // On the heap: as part of the future it would stand on the stack many times over.

@@ -1,0 +1,386 @@
+//! Keys and members: who may ask what for whom, in every spelling a caller may use.
+
+use linkgate::{
+    callers::{Covers, Terms},
+    sandbox::Sandbox,
+};
+
+use crate::support::{Gateway, Reply, gateway::name};
+
+/// The alphabet of a key's check.
+const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+/// The same key with another secret, its check right.
+fn with_wrong_secret(key: &str) -> String {
+    let checked = &key[..key.len() - 6];
+    let turned = if checked.ends_with('x') { "y" } else { "x" };
+    let forged = format!("{}{turned}", &checked[..checked.len() - 1]);
+    let mut rest = crc32fast::hash(forged.as_bytes());
+    let mut digit = || {
+        let low = BASE62[(rest % 62) as usize];
+        rest /= 62;
+        char::from(low)
+    };
+    let check: String = (0..6).map(|_| digit()).collect();
+    format!("{forged}{check}")
+}
+
+/// One GET with these header lines.
+async fn ask(gateway: &Gateway, target: &str, headers: &str) -> Reply {
+    let head = format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n");
+    gateway.ask(head).await
+}
+
+async fn two_members(linkedin: &Sandbox) -> Gateway {
+    let plan = Gateway::before(linkedin).with_all(["ada", "grace"]);
+    plan.logging(|log| log.max_per_minute = 100_000)
+        .start()
+        .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_is_no_valid_key_is_answered_alike() {
+    let linkedin = Sandbox::start();
+    let gateway = two_members(&linkedin).await;
+    let key = gateway.key_for(&["ada"]);
+    let revoked = gateway.key_for(&["ada"]);
+    let id = revoked.split('_').nth(1).unwrap().to_owned();
+    gateway.callers.revoke(&id).unwrap();
+    let (expired, stored) = gateway.callers.create(Terms {
+        caller: name("app"),
+        covers: Covers::AnyMember,
+        allow: Vec::new(),
+        expires_at: Some(gateway.clock.seconds() - 1),
+    });
+    gateway.callers.insert(stored);
+    let wrong = with_wrong_secret(&key);
+    let mistyped = key.replacen("lgk_", "lgk_A", 1);
+    let (short, expired) = (&key[..key.len() - 1], expired.as_str());
+    let foreign_token = linkedin.sign_in("mallory").access_token;
+    let mut said = Vec::new();
+    for (why, header) in [
+        ("no key", String::new()),
+        ("an empty key", "Authorization: Bearer \r\n".to_owned()),
+        ("no scheme", format!("Authorization: {key}\r\n")),
+        ("another scheme", format!("Authorization: Basic {key}\r\n")),
+        ("wrong secret", format!("Authorization: Bearer {wrong}\r\n")),
+        ("mistyped", format!("Authorization: Bearer {mistyped}\r\n")),
+        ("cut short", format!("Authorization: Bearer {short}\r\n")),
+        (
+            "too long",
+            format!("Authorization: Bearer {key}{key}{key}{key}{key}\r\n"),
+        ),
+        ("revoked", format!("Authorization: Bearer {revoked}\r\n")),
+        (
+            "expired",
+            format!("Authorization: Bearer {expired}~ada\r\n"),
+        ),
+        (
+            "a LinkedIn token",
+            format!("Authorization: Bearer {foreign_token}\r\n"),
+        ),
+        (
+            "no text",
+            "Authorization: Bearer \u{e4}\u{f6}\r\n".to_owned(),
+        ),
+    ] {
+        let reply = ask(&gateway, "/v2/userinfo", &header).await;
+        assert_eq!(
+            (reply.status, &*reply.code()),
+            (401, "caller_unknown"),
+            "{why}"
+        );
+        assert_eq!(reply.json()["outcome"], "not_sent", "{why}");
+        assert_eq!(
+            gateway.incident(reply.id()).fault(),
+            Some("caller"),
+            "{why}"
+        );
+        said.push(without_id(&reply));
+    }
+    said.dedup();
+    assert_eq!(said.len(), 1, "one answer for all: {said:?}");
+    assert_eq!(linkedin.counts().requests(), 0);
+    let good = ask(
+        &gateway,
+        "/v2/userinfo",
+        &format!("Authorization: Bearer {key}\r\n"),
+    )
+    .await;
+    assert_eq!(
+        good.status,
+        200,
+        "the key all these were made from works: {}",
+        good.text()
+    );
+}
+
+/// A problem without what names this one exchange.
+fn without_id(reply: &Reply) -> serde_json::Value {
+    let mut problem = reply.json();
+    problem.as_object_mut().unwrap().remove("exchange_id");
+    problem
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_member_is_named_by_key_suffix_or_header_and_never_guessed() {
+    let linkedin = Sandbox::start();
+    let gateway = two_members(&linkedin).await;
+    let (one, two) = (
+        gateway.key_for(&["ada"]),
+        gateway.key_for(&["ada", "grace"]),
+    );
+    let (any, nobody) = (gateway.key.clone(), gateway.key_for(&[]));
+    let ambiguous = Err((400, "member_ambiguous"));
+    let not_named = Err((400, "member_not_named"));
+    let refused = Err((403, "caller_not_allowed"));
+    let malformed = Err((400, "request_malformed"));
+    for (why, presented, headers, expected) in [
+        ("the key's own", one.clone(), "", Ok("ada")),
+        ("its own, by suffix", format!("{one}~ada"), "", Ok("ada")),
+        (
+            "its own, by header",
+            one.clone(),
+            "Linkgate-Member: ada\r\n",
+            Ok("ada"),
+        ),
+        ("another than its own", format!("{one}~grace"), "", refused),
+        (
+            "another by header",
+            one.clone(),
+            "Linkgate-Member: grace\r\n",
+            refused,
+        ),
+        ("two, none named", two.clone(), "", not_named),
+        ("two, one named", format!("{two}~grace"), "", Ok("grace")),
+        (
+            "two, one by header",
+            two.clone(),
+            "Linkgate-Member: ada\r\n",
+            Ok("ada"),
+        ),
+        ("any, none named", any.clone(), "", not_named),
+        ("any, by suffix", format!("{any}~grace"), "", Ok("grace")),
+        (
+            "with its application",
+            format!("{any}~ada/default"),
+            "",
+            Ok("ada"),
+        ),
+        (
+            "application by header",
+            format!("{any}~ada"),
+            "Linkgate-Application: default\r\n",
+            Ok("ada"),
+        ),
+        (
+            "both alike",
+            format!("{any}~ada"),
+            "Linkgate-Member: ada\r\n",
+            Ok("ada"),
+        ),
+        (
+            "both, different",
+            format!("{any}~ada"),
+            "Linkgate-Member: grace\r\n",
+            ambiguous,
+        ),
+        (
+            "two headers",
+            any.clone(),
+            "Linkgate-Member: ada\r\nLinkgate-Member: grace\r\n",
+            ambiguous,
+        ),
+        (
+            "two applications",
+            format!("{any}~ada/default"),
+            "Linkgate-Application: ads\r\n",
+            ambiguous,
+        ),
+        (
+            "an unknown application",
+            format!("{any}~ada/ads"),
+            "",
+            refused,
+        ),
+        ("an unknown member", format!("{any}~nobody"), "", refused),
+        ("a key for nobody", format!("{nobody}~ada"), "", refused),
+        (
+            "a key for nobody, none named",
+            nobody.clone(),
+            "",
+            not_named,
+        ),
+        ("an empty name", format!("{any}~"), "", malformed),
+        (
+            "a name that cannot be",
+            format!("{any}~a\\b"),
+            "",
+            malformed,
+        ),
+        (
+            "a header that is no name",
+            any.clone(),
+            "Linkgate-Member: a b\r\n",
+            malformed,
+        ),
+        (
+            "a header with CTL-like escapes",
+            any.clone(),
+            "Linkgate-Member: a%0d%0ab\r\n",
+            malformed,
+        ),
+    ] {
+        let authorization = format!("Authorization: Bearer {presented}\r\n{headers}");
+        let before = linkedin.counts().requests();
+        let reply = ask(&gateway, "/v2/userinfo", &authorization).await;
+        match expected {
+            Ok(member) => {
+                assert_eq!(reply.status, 200, "{why}: {}", reply.text());
+                assert_eq!(reply.json()["sub"], linkedin.sub(member), "{why}");
+            }
+            Err((status, code)) => {
+                assert_eq!((reply.status, &*reply.code()), (status, code), "{why}");
+                assert_eq!(linkedin.counts().requests(), before, "{why}");
+            }
+        }
+    }
+    assert_no_key_at_linkedin(&linkedin);
+}
+
+fn assert_no_key_at_linkedin(linkedin: &Sandbox) {
+    for received in linkedin.all_received() {
+        let head = String::from_utf8_lossy(&received.raw_head).into_owned();
+        let lower = head.to_ascii_lowercase();
+        assert!(
+            !lower.contains("lgk_") && !lower.contains("\nlinkgate"),
+            "{head}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_outside_the_key_is_refused_alike_whether_known_or_not() {
+    let linkedin = Sandbox::start();
+    let gateway = two_members(&linkedin).await;
+    let (one, any) = (gateway.key_for(&["ada"]), gateway.key.clone());
+    let mut said = Vec::new();
+    for presented in [
+        format!("{one}~grace"),
+        format!("{one}~nobody"),
+        format!("{any}~nobody"),
+        format!("{any}~ada/nowhere"),
+    ] {
+        let authorization = format!("Authorization: Bearer {presented}\r\n");
+        let reply = ask(&gateway, "/v2/userinfo", &authorization).await;
+        assert_eq!(reply.status, 403);
+        said.push(without_id(&reply));
+    }
+    said.dedup();
+    assert_eq!(said.len(), 1, "{said:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_credentials_are_never_chosen_between() {
+    let linkedin = Sandbox::start();
+    let gateway = two_members(&linkedin).await;
+    let key = gateway.key_for(&["ada"]);
+    let header = format!("Authorization: Bearer {key}\r\n");
+    let argument = format!("/v2/userinfo?oauth2_access_token={key}");
+    for (why, target, headers) in [
+        ("two headers", "/v2/userinfo", header.repeat(2)),
+        ("header and argument", &argument, header.clone()),
+        (
+            "two arguments",
+            &format!("{argument}&oauth2_access_token={key}"),
+            String::new(),
+        ),
+        (
+            "another scheme beside",
+            "/v2/userinfo",
+            format!("{header}Authorization: Basic eA==\r\n"),
+        ),
+    ] {
+        let reply = ask(&gateway, target, &headers).await;
+        assert_eq!(reply.status, 400, "{why}: {}", reply.text());
+        assert!(
+            !gateway
+                .incident(reply.id())
+                .json()
+                .to_string()
+                .contains(&key),
+            "{why}"
+        );
+    }
+    assert_eq!(linkedin.counts().requests(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_in_the_query_is_cut_out_with_one_ampersand() {
+    let linkedin = Sandbox::start();
+    let gateway = two_members(&linkedin).await;
+    let key = format!("{}~ada", gateway.key);
+    for (target, expected) in [
+        (
+            format!("/v2/userinfo?oauth2_access_token={key}"),
+            "/v2/userinfo",
+        ),
+        (
+            format!("/v2/userinfo?oauth2_access_token={key}&a=(b)"),
+            "/v2/userinfo?a=(b)",
+        ),
+        (
+            format!("/v2/userinfo?a=%3A&oauth2_access_token={key}"),
+            "/v2/userinfo?a=%3A",
+        ),
+        (
+            format!("/v2/userinfo?a=b&oauth2_access_token={key}&c=d&&"),
+            "/v2/userinfo?a=b&c=d&&",
+        ),
+    ] {
+        let reply = ask(&gateway, &target, "").await;
+        assert_eq!(reply.status, 200, "{target}: {}", reply.text());
+        assert_eq!(linkedin.all_received().pop().unwrap().target, expected);
+    }
+    assert_no_key_at_linkedin(&linkedin);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restricted_key_reaches_what_its_rules_allow_and_nothing_else() {
+    let linkedin = Sandbox::start();
+    let gateway = two_members(&linkedin).await;
+    let rules = ["GET /v2/userinfo", "* /rest/posts/**"];
+    let key = gateway.make_key(Covers::AnyMember, &rules);
+    for (method, target, is_allowed) in [
+        ("GET", "/v2/userinfo", true),
+        ("GET", "/v2/userinfo?projection=(id)", true),
+        ("GET", "/rest/posts", true),
+        ("DELETE", "/rest/posts/urn%3Ali%3Ashare%3A1", true),
+        ("POST", "/v2/userinfo", false),
+        ("GET", "/v2/me", false),
+        ("GET", "/v2/userinfo/", false),
+        ("GET", "/rest/postscript", false),
+        ("GET", "/rest/posts/../../v2/me", false),
+        ("GET", "/rest/posts/%2e%2e/x", false),
+        ("GET", "/rest/posts//x", false),
+        ("GET", "/rest/posts/%2fx", false),
+        ("GET", "//v2/userinfo", false),
+        ("GET", "/https://api.linkedin.com/v2/me", false),
+        ("PUT", "/dms-uploads/x", false),
+    ] {
+        let before = linkedin.counts().requests();
+        let head = format!(
+            "{method} {target} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {key}~ada\r\n\
+             Content-Length: 0\r\n\r\n"
+        );
+        let reply = gateway.ask(head).await;
+        let asked = linkedin.counts().requests() - before;
+        match is_allowed {
+            true => assert_eq!(asked, 1, "{method} {target}: {}", reply.text()),
+            false => {
+                assert_eq!(reply.status, 403, "{method} {target}: {}", reply.text());
+                assert_eq!(asked, 0, "{method} {target}");
+            }
+        }
+    }
+}
