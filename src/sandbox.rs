@@ -27,6 +27,7 @@ mod people;
 mod posts;
 mod profile;
 mod query;
+mod received;
 mod request;
 mod site;
 mod socket;

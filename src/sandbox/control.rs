@@ -11,6 +11,7 @@ use super::answer::{Answer, Shape};
 use super::faults::{Fault, FaultId, FaultState, Kind, Route, Times};
 use super::grants::Standing;
 use super::ledger::hold;
+use super::received;
 use super::request::Head;
 use super::site::Site;
 
@@ -44,6 +45,7 @@ pub(crate) fn answer(site: &Site, head: &Head, body: &[u8]) -> Answer {
             None => Answer::page(404),
         },
         ("GET", "counts") => Answer::json(200, &counts_json(site)),
+        ("GET", "received") => received::answer(site, head),
         ("GET", "clock") => Answer::json(200, &json!({ "now_secs": site.clock.secs() })),
         ("POST", "clock") => parsed(body).map_or_else(
             |why| refused(&why),

@@ -351,6 +351,11 @@ fn the_control_endpoints_do_what_the_library_does() {
         counts["http1_requests"], 1,
         "control requests are not counted"
     );
+    let received = control("GET /_sandbox/received?from=0", "").json();
+    assert_eq!(received["received"][0]["target"], "/v2/me");
+    assert_eq!(received["received"][0]["status"], 503);
+    let later = control("GET /_sandbox/received?from=1", "").json();
+    assert_eq!(later["received"], json!([]));
 }
 
 #[test]
