@@ -5,6 +5,15 @@
 mod architecture;
 mod command_line;
 mod config;
+mod kill;
 mod path;
 mod sandbox_table;
 mod support;
+
+use support::Storm;
+
+/// The storms as plain `cargo test` plays them; `tests/storms` plays them at full size.
+const STORM: Storm = Storm {
+    failing_calls: 300,
+    kills: 5,
+};
