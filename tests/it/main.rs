@@ -9,6 +9,7 @@ mod kill;
 mod path;
 mod sandbox_table;
 mod support;
+mod wire;
 
 use support::Storm;
 

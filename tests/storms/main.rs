@@ -13,6 +13,8 @@ mod kill;
 )]
 #[path = "../it/support/mod.rs"]
 mod support;
+#[path = "../it/wire.rs"]
+mod wire;
 
 use support::Storm;
 
