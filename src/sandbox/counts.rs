@@ -146,7 +146,7 @@ pub struct Received {
     pub status: Option<u16>,
     /// The exact bytes of the head that went back on HTTP/1.
     pub sent_head: Bytes,
-    /// The headers that went back.
+    /// The headers that went back; on HTTP/1 those that the head's framing adds are in `sent_head` only.
     pub sent_headers: Vec<(String, String)>,
 }
 

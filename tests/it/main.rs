@@ -8,8 +8,18 @@ mod config;
 mod edge;
 mod headers;
 mod keys;
+mod kill;
 mod path;
 mod renewal;
 mod repetition;
 mod sandbox_table;
 mod support;
+mod wire;
+
+use support::Storm;
+
+/// The storms as plain `cargo test` plays them; `tests/storms` plays them at full size.
+const STORM: Storm = Storm {
+    failing_calls: 300,
+    kills: 5,
+};

@@ -96,9 +96,13 @@ async fn send(
     site.ledger.answered(turn.number, || Sent {
         status,
         head: Bytes::new(),
-        headers: headers
+        headers: response
+            .headers()
             .iter()
-            .map(|(name, value)| ((*name).to_owned(), value.clone()))
+            .map(|(name, value)| {
+                let value = String::from_utf8_lossy(value.as_bytes());
+                (name.as_str().to_owned(), value.into_owned())
+            })
             .collect(),
     });
     let is_empty = headless || (body.announced() == Some(0) && !is_cut_short(manner));

@@ -8,11 +8,21 @@ pub(crate) mod canary;
 pub(crate) mod gateway;
 pub(crate) mod peer;
 pub(crate) mod posts;
+pub(crate) mod process;
 
 pub(crate) use caller::{Connection, Reply};
 pub(crate) use gateway::Gateway;
 pub(crate) use peer::Peer;
 pub(crate) use posts::post_saying;
+
+/// How large the storms are that a binary plays.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Storm {
+    /// Calls whose records are compared with the wire.
+    pub(crate) failing_calls: usize,
+    /// Rounds that end with SIGKILL.
+    pub(crate) kills: usize,
+}
 
 /// Waits until `is_so`, looking every few milliseconds, for at most ten seconds.
 pub(crate) async fn until(what: &str, mut is_so: impl FnMut() -> bool) {

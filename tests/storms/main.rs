@@ -1,0 +1,25 @@
+//! The storms at full size, and the bounds that need a machine of one's own: minutes, not seconds.
+//!
+//! `cargo test --release --test storms -- --test-threads=1 --nocapture`; plain `cargo test` leaves them
+//! out and plays the same stories small, in `tests/it`.
+
+#![cfg(test)]
+
+#[path = "../it/kill.rs"]
+mod kill;
+#[expect(
+    dead_code,
+    reason = "the harness also serves the stories that are told in tests/it alone"
+)]
+#[path = "../it/support/mod.rs"]
+mod support;
+#[path = "../it/wire.rs"]
+mod wire;
+
+use support::Storm;
+
+/// The storms at full size.
+const STORM: Storm = Storm {
+    failing_calls: 10_000,
+    kills: 100,
+};
