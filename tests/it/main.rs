@@ -5,6 +5,7 @@
 mod architecture;
 mod command_line;
 mod config;
+mod corporate_proxy;
 mod edge;
 mod headers;
 mod keys;

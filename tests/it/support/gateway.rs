@@ -48,6 +48,7 @@ pub(crate) struct Plan<'a> {
     clock: Clock,
     /// In place of the sandbox's API and upload host.
     reached: Option<String>,
+    corporate_proxy: Option<String>,
     /// Further trusted roots, in PEM.
     roots: String,
 }
@@ -64,6 +65,7 @@ impl Gateway {
             members: Vec::new(),
             clock: Clock::system(),
             reached: None,
+            corporate_proxy: None,
             roots: String::new(),
         }
     }
@@ -223,6 +225,12 @@ impl<'a> Plan<'a> {
         self
     }
 
+    /// Reaches LinkedIn through a corporate proxy.
+    pub(crate) fn through(mut self, proxy_url: String) -> Self {
+        self.corporate_proxy = Some(proxy_url);
+        self
+    }
+
     /// Trusts this root too.
     pub(crate) fn trusting(mut self, pem: &str) -> Self {
         self.roots.push_str(pem);
@@ -286,8 +294,8 @@ impl<'a> Plan<'a> {
         };
         let dialer = Dialer::new(dial::Settings {
             ca_file: Some(ca_file),
-            proxy_url: None,
-            proxy_authorization: None,
+            proxy_url: self.corporate_proxy.map(|url| url.parse().unwrap()),
+            proxy_authorization: Some(http::HeaderValue::from_static("Basic dTpw")),
             connect_time: Duration::from_secs(5),
         })
         .unwrap();
