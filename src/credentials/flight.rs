@@ -1,7 +1,7 @@
 //! One renewal as a state machine: events in, actions out, no clock and no disk.
 //!
 //! lease → read the row again → journal the intent → POST → journal the answer → save → publish →
-//! release (design.md §3).
+//! release (ARCHITECTURE.md, "An expired token").
 //!
 //! **Invariant:** a flight posts at most once, and only after its intent is on disk; an answer is
 //! never let go of before it is saved, unless another's row has taken the place of ours; a grant

@@ -1,6 +1,6 @@
 //! An incident as it stands in the log: names, order and meaning of every field, redacted.
 //!
-//! **Invariant:** all text that came from outside goes through the [`Redactor`] here, field by field;
+//! **Invariant:** all text that came from outside goes through the `Redactor` here, field by field;
 //! there is no second way into a line.
 
 use serde::Serialize;

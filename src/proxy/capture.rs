@@ -5,7 +5,7 @@
 //! caller leaves, is recorded from what the exchange noted.
 //!
 //! **Invariant:** an exchange makes at most one incident. A caller that has read a failed answer to its
-//! end finds its id in the log (contract: "Support log"), unless `hold_ms` ran out, which is counted.
+//! end finds its id in the log (docs/contract.md: "Support log"), unless `hold_ms` ran out, which is counted.
 //! **Neighbours:** outside `reply`, so that it sees what goes out; `incident::Recorder` is the door.
 
 use std::{

@@ -93,7 +93,7 @@ impl Failure {
         }
     }
 
-    /// The status the caller gets (contract: "What a caller gets").
+    /// The status the caller gets (docs/contract.md: "What a caller gets").
     pub(crate) fn status(&self) -> StatusCode {
         match self {
             Self::Malformed(_) | Self::MemberNotNamed | Self::MemberAmbiguous(_) => {

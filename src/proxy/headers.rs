@@ -53,7 +53,7 @@ pub(crate) fn fate(name: &HeaderName, connection: &HopNames<'_>) -> Fate {
     }
 }
 
-/// One hop's own headers, and those that speak of us rather than of the call (contract: "Not sent
+/// One hop's own headers, and those that speak of us rather than of the call (docs/contract.md: "Not sent
 /// to LinkedIn").
 fn is_dropped(name: &str) -> bool {
     match name {

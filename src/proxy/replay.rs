@@ -280,7 +280,7 @@ impl Shared {
             return Poll::Ready(Some(Err(self.break_off(BodyBroken::TooSlow))));
         }
         match ready!(polled) {
-            // Request trailers are dropped (contract: "Not sent to LinkedIn").
+            // Request trailers are dropped (docs/contract.md: "Not sent to LinkedIn").
             Some(Ok(frame)) => {
                 let taken = self.take(frame.into_data().unwrap_or_default());
                 // Whoever has sent the announced length does not ask for an end.

@@ -47,7 +47,7 @@ async fn strict(linkedin: &Sandbox) -> Gateway {
         .await
 }
 
-/// All that a problem must say (contract §5).
+/// All that a problem must say (docs/contract.md §5).
 fn check_problem(why: &str, gateway: &Gateway, reply: &Reply, code: &str) {
     let problem = reply.json();
     assert_eq!(problem["code"], code, "{why}");

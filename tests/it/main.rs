@@ -10,6 +10,7 @@ mod edge;
 mod headers;
 mod keys;
 mod kill;
+mod oddities;
 mod path;
 mod renewal;
 mod repetition;

@@ -54,7 +54,7 @@ pub(super) fn read<'a>(
     })
 }
 
-/// The text after `Bearer`, or the query argument's value; never both (contract §4).
+/// The text after `Bearer`, or the query argument's value; never both (docs/contract.md §4).
 fn presented<'a>(headers: &'a HeaderMap, target: &'a Target) -> Result<&'a [u8], Failure> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let header = values.next();
