@@ -8,7 +8,10 @@ use clap::Args;
 
 use crate::{
     app::{App, StartError},
-    cli::{End, print, serve},
+    cli::{
+        End, print,
+        serve::{self, Signals},
+    },
     sandbox::{self, Sandbox},
 };
 
@@ -40,8 +43,13 @@ pub(super) fn run(options: &Options) -> Result<(), End> {
 }
 
 async fn live(options: &Options, folder: &Folder, linkedin: &Sandbox) -> Result<(), End> {
+    // From the start, so that Ctrl-C in the middle of the story tidies up, too.
+    let mut signals = Signals::listen()?;
     let app = start(folder, linkedin).await?;
-    let played = play(options, folder, linkedin, &app).await;
+    let played = tokio::select! {
+        played = play(options, folder, linkedin, &app) => played,
+        () = signals.end() => Ok(()),
+    };
     app.stop().await;
     played
 }
@@ -68,7 +76,7 @@ async fn play(
         return Ok(());
     }
     story::what_to_try(&world)?;
-    Ok(serve::until_ended().await?)
+    std::future::pending().await
 }
 
 /// On the ports of the default configuration, or on free ones where those are taken.

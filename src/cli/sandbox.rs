@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::sandbox::{self, Sandbox};
 
-use super::{End, print, reach, serve};
+use super::{End, print, reach, serve::Signals};
 
 #[derive(Debug, Args)]
 pub(super) struct Options {
@@ -32,10 +32,13 @@ pub(super) fn run(options: &Options) -> Result<(), End> {
         ..sandbox::Options::default()
     })
     .map_err(|source| unavailable(options.listen, source))?;
-    describe(&sandbox, options.tls)?;
-    reach::runtime()?.block_on(serve::until_ended())?;
-    drop(sandbox);
-    Ok(())
+    reach::runtime()?.block_on(async {
+        // Before a word is said: whoever reads it may end us at once.
+        let mut signals = Signals::listen()?;
+        describe(&sandbox, options.tls)?;
+        signals.end().await;
+        Ok(())
+    })
 }
 
 fn unavailable(address: SocketAddr, source: std::io::Error) -> End {

@@ -137,13 +137,8 @@ fn changed<'a>(running: &str, new: &'a str) -> Vec<&'a str> {
         .collect()
 }
 
-/// Waits for the first signal to end.
-pub(super) async fn until_ended() -> io::Result<()> {
-    Signals::listen()?.end().await;
-    Ok(())
-}
-
-struct Signals {
+/// The signals of this process, heard from the moment they are listened for.
+pub(super) struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hang_up: Signal,
@@ -157,7 +152,7 @@ enum Heard {
 }
 
 impl Signals {
-    fn listen() -> io::Result<Self> {
+    pub(super) fn listen() -> io::Result<Self> {
         let mut tick = interval(NOTE_DROPPED);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Ok(Self {
@@ -177,7 +172,8 @@ impl Signals {
         }
     }
 
-    async fn end(&mut self) {
+    /// Waits for the first signal to end.
+    pub(super) async fn end(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}

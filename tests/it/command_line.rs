@@ -6,9 +6,11 @@ use std::{
     os::unix::fs::PermissionsExt as _,
     path::Path,
     process::{Command, Output, Stdio},
+    sync::mpsc::channel,
     time::Duration,
 };
 
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::time::Instant;
 
 use linkgate::{
@@ -42,11 +44,18 @@ fn run(folder: &Path, arguments: &[&str], input: &str) -> (Option<i32>, String, 
         .unwrap();
     // A command that does not read its input may be gone already.
     child.stdin.take().unwrap().write_all(input.as_bytes()).ok();
+    let id = Pid::from_child(&child);
+    let (tell, told) = channel();
+    std::thread::spawn(move || tell.send(child.wait_with_output()));
+    let Ok(ended) = told.recv_timeout(served::LIMIT) else {
+        kill_process(id, Signal::KILL).unwrap();
+        panic!("{arguments:?} did not end");
+    };
     let Output {
         status,
         stdout,
         stderr,
-    } = child.wait_with_output().unwrap();
+    } = ended.unwrap();
     (status.code(), text(&stdout), text(&stderr))
 }
 
@@ -253,7 +262,7 @@ fn at_sigterm_it_is_not_ready_first_and_what_is_under_way_is_finished() {
             })
     );
 
-    served.signal(rustix::process::Signal::TERM);
+    served.signal(Signal::TERM);
 
     let draining = served.admin_until(503);
     assert!(draining.body.contains("\"draining\""), "{draining:?}");
@@ -278,11 +287,11 @@ fn a_second_signal_ends_it_at_once() {
                 counts.connections.open() > 0
             })
     );
-    served.signal(rustix::process::Signal::TERM);
+    served.signal(Signal::TERM);
     served.admin_until(503);
 
     let before = Instant::now();
-    served.signal(rustix::process::Signal::TERM);
+    served.signal(Signal::TERM);
 
     assert_eq!(served.end(), Some(1));
     assert!(
@@ -300,10 +309,10 @@ fn sighup_changes_the_log_level_and_a_bad_file_changes_nothing() {
     let good = fs::read_to_string(&file).unwrap();
 
     fs::write(&file, format!("{good}\nlog: {{level: shout}}\n")).unwrap();
-    served.signal(rustix::process::Signal::HUP);
+    served.signal(Signal::HUP);
     let faulty = served.line_with("the one that runs stays");
     fs::write(&file, format!("{good}\nlog: {{level: error}}\n")).unwrap();
-    served.signal(rustix::process::Signal::HUP);
+    served.signal(Signal::HUP);
     served.line_with("reading keys, certificates and the log level again");
 
     assert!(faulty.contains("log.level"), "{faulty}");
@@ -344,6 +353,10 @@ fn a_damaged_store_is_named_and_left_alone() {
     let world = World::new();
     world.key("ada");
     let store = world.folder().join("data/linkgate.db");
+    for journal in ["data/linkgate.db-wal", "data/linkgate.db-shm"] {
+        // It holds all that the last command wrote, and would mend the file.
+        fs::remove_file(world.folder().join(journal)).ok();
+    }
     fs::write(
         &store,
         b"this is no database, but something one may want back".repeat(100),

@@ -1,6 +1,6 @@
 //! `linkgate check` on files of every kind.
 
-use std::{fs, process::Command};
+use std::fs;
 
 use crate::command_line::{linkgate, text};
 
@@ -112,34 +112,36 @@ fn a_good_file_is_shown_as_it_came_out_with_secrets_hidden() {
 #[test]
 fn the_file_is_found_by_option_then_variable_and_a_missing_one_is_named() {
     let folder = tempfile::tempdir().unwrap();
-    let run = |change: &dyn Fn(&mut Command)| {
-        let mut command = linkgate(folder.path());
-        change(command.arg("check"));
-        let done = command.output().unwrap();
-        (done.status.code(), text(&done.stderr))
-    };
+    let variable = [("LINKGATE_CONFIG", "by-variable.yaml")];
 
-    for (why, named, (code, told)) in [
+    for (why, environment, arguments, named) in [
         (
             "the folder's own",
+            &[][..],
+            &["check"][..],
             "config.yaml: cannot be read",
-            run(&|_| {}),
         ),
         (
             "the variable",
+            &variable,
+            &["check"],
             "by-variable.yaml: cannot",
-            run(&|c| _ = c.env("LINKGATE_CONFIG", "by-variable.yaml")),
         ),
         (
             "the option",
+            &variable,
+            &["check", "--config", "by-option.yaml"],
             "by-option.yaml: cannot",
-            run(&|c| {
-                _ = c
-                    .env("LINKGATE_CONFIG", "by-variable.yaml")
-                    .args(["--config", "by-option.yaml"])
-            }),
         ),
     ] {
+        let mut command = linkgate(folder.path());
+        let done = command
+            .args(arguments)
+            .envs(environment.iter().copied())
+            .output()
+            .unwrap();
+        let (code, told) = (done.status.code(), text(&done.stderr));
+
         assert_eq!(code, Some(78), "{why}: {told}");
         assert!(
             told.contains(named) && told.contains("hint: "),

@@ -4,15 +4,13 @@ use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::{SocketAddr, TcpStream},
     process::Child,
-    sync::mpsc::{Receiver, RecvTimeoutError, channel},
+    sync::mpsc::{Receiver, RecvTimeoutError},
 };
-
-use rustix::process::{Pid, Signal, kill_process};
 
 use super::*;
 
 /// Longest wait for anything.
-const LIMIT: Duration = Duration::from_secs(20);
+pub(super) const LIMIT: Duration = Duration::from_secs(20);
 
 /// LinkedIn, and a configuration that names it.
 pub(super) struct World {
