@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod architecture;
+mod bodies;
 mod command_line;
 mod config;
 mod corporate_proxy;
@@ -11,7 +12,9 @@ mod headers;
 mod keys;
 mod kill;
 mod oddities;
+mod limits;
 mod path;
+mod peers;
 mod renewal;
 mod repetition;
 mod sandbox_table;
@@ -25,3 +28,4 @@ const STORM: Storm = Storm {
     failing_calls: 300,
     kills: 5,
 };
+mod uploads;
