@@ -1,15 +1,15 @@
 """Runs one client's story twice, straight at a sandbox and through the gateway, and compares.
 
-usage: compare.py REFERENCE_URL REFERENCE_TOKEN GATEWAY_URL KEY LINKEDIN_URL LINKEDIN_TOKEN COMMAND…
+usage: compare.py COMMAND…        in the environment that tests/tools/with_gateway gives
 
-REFERENCE_URL is a sandbox nobody stands before; LINKEDIN_URL is the sandbox behind the gateway. What
-both received must be equal but for credentials, hop-by-hop headers and the host; what the client was
+The command is told a base URL, a token and a file for the answers. What both LinkedIns received must be equal but for credentials, hop-by-hop headers and the host; what the client was
 answered must be equal but for LinkedIn's clock, random ids and the gateway's own headers.
 """
 
 import base64
 import itertools
 import json
+import os
 import re
 import subprocess
 import sys
@@ -30,8 +30,10 @@ RANDOM = [
     (re.compile(r'("(?:createdAt|uploadUrlExpiresAt)": ?)\d+'), r"\1N"),
 ]
 
-reference_url, reference_token, gateway_url, key, linkedin_url, linkedin_token = sys.argv[1:7]
-command = sys.argv[7:]
+gateway_url, key = os.environ["LINKGATE_URL"], os.environ["LINKGATE_KEY"]
+linkedin_url, linkedin_token = os.environ["SANDBOX_URL"], os.environ["SANDBOX_TOKEN"]
+reference_url, reference_token = os.environ["REFERENCE_URL"], os.environ["REFERENCE_TOKEN"]
+command = sys.argv[1:]
 failed = 0
 
 

@@ -1,14 +1,16 @@
 """LinkedIn's own Python package and one key for several members, and what refusals look like to it.
 
-usage: members.py GATEWAY_URL KEY WIDE_KEY       KEY covers ada, WIDE_KEY every member
+usage: members.py        in the environment that tests/tools/with_gateway gives
 """
 
+import os
 import sys
 
 from linkedin_api.clients.restli.client import RestliClient
 from linkedin_api.common import constants
 
-gateway_url, key, wide_key = sys.argv[1:]
+gateway_url = os.environ["LINKGATE_URL"]
+key, wide_key = os.environ["LINKGATE_KEY"], os.environ["LINKGATE_WIDE_KEY"]
 constants.NON_VERSIONED_BASE_URL = gateway_url + "/v2"
 client = RestliClient()
 failed = 0

@@ -1,6 +1,6 @@
 """Runs every recipe of docs/recipes.md as it stands there, and checks what it printed and what LinkedIn received.
 
-usage: recipes.py RECIPES_MD README_MD GATEWAY_URL KEY AUTHOR LINKEDIN_URL PYTHON
+usage: recipes.py RECIPES_MD README_MD        in the environment that tests/tools/with_gateway gives
 
 A recipe is a fenced block whose first line names a language and a file. A recipe that also stands in
 the README must be the same there. Runs in a folder that holds the clients' packages.
@@ -37,7 +37,8 @@ WANTED = {
     "linkedin_package.mjs": POSTED,
 }
 
-recipes_md, readme_md, gateway_url, key, author, linkedin_url, python = sys.argv[1:]
+recipes_md, readme_md = sys.argv[1:]
+linkedin_url = os.environ["SANDBOX_URL"]
 failed = 0
 
 
@@ -82,11 +83,8 @@ def in_words(request, media):
 
 def run(name):
     """Runs a recipe that stands in this folder."""
-    interpreter = {".sh": "bash", ".py": python, ".mjs": "node"}[Path(name).suffix]
-    environment = os.environ | {"LINKGATE_URL": gateway_url, "LINKGATE_KEY": key, "AUTHOR": author}
-    return subprocess.run(
-        [interpreter, name], env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120
-    )
+    interpreter = {".sh": "bash", ".py": sys.executable, ".mjs": "node"}[Path(name).suffix]
+    return subprocess.run([interpreter, name], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120)
 
 
 def difference(name, media):
