@@ -6,13 +6,16 @@ mod architecture;
 mod command_line;
 mod config;
 mod edge;
+mod ground;
 mod headers;
 mod keys;
 mod kill;
+mod leaks;
 mod path;
 mod renewal;
 mod repetition;
 mod sandbox_table;
+mod shutdown;
 mod support;
 mod wire;
 
