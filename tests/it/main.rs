@@ -8,17 +8,21 @@ mod command_line;
 mod config;
 mod corporate_proxy;
 mod edge;
+mod ground;
 mod headers;
 mod keys;
 mod kill;
-mod oddities;
+mod leaks;
 mod limits;
+mod oddities;
 mod path;
 mod peers;
 mod renewal;
 mod repetition;
 mod sandbox_table;
+mod shutdown;
 mod support;
+mod uploads;
 mod wire;
 
 use support::Storm;
@@ -28,4 +32,3 @@ const STORM: Storm = Storm {
     failing_calls: 300,
     kills: 5,
 };
-mod uploads;

@@ -7,16 +7,14 @@ use std::{collections::HashMap, sync::Arc};
 use bytes::Bytes;
 use linkgate::{
     incident::reader::Record,
-    proxy::TlsFiles,
     sandbox::{Fault, HttpVersion, Kind, Received, Sandbox},
 };
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio_rustls::{TlsConnector, rustls};
 
 use crate::{
     STORM,
-    support::{Gateway, Reply, caller::Connection, gateway::Plan},
+    support::{Gateway, Reply, caller::Connection, certificate::Certificate, gateway::Plan},
 };
 
 /// Callers at once.
@@ -36,24 +34,24 @@ async fn each_record_equals_the_wire_in_plain_text_on_both_sides() {
 #[tokio::test(flavor = "multi_thread")]
 async fn each_record_equals_the_wire_under_tls_on_both_sides_by_http2() {
     let linkedin = Sandbox::start();
-    let own = Certificate::new();
+    let own = Arc::new(Certificate::new());
     let plan = patient(Gateway::before(&linkedin)).over_tls();
     let gateway = plan.tuned(|s| s.tls = Some(own.files())).start().await;
-    let (told, calls) = storm(&linkedin, &gateway, Some(own.connector())).await;
+    let (told, calls) = storm(&linkedin, &gateway, Some(own)).await;
     compare(&linkedin, &gateway, told, calls);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_record_equals_the_wire_under_tls_on_both_sides_by_http1() {
     let linkedin = Sandbox::start();
-    let own = Certificate::new();
+    let own = Arc::new(Certificate::new());
     let plan = patient(Gateway::before(&linkedin)).over_tls();
     let plan = plan.tuned(|s| {
         s.tls = Some(own.files());
         s.linkedin.http2 = false;
     });
     let gateway = plan.start().await;
-    let (told, calls) = storm(&linkedin, &gateway, Some(own.connector())).await;
+    let (told, calls) = storm(&linkedin, &gateway, Some(own)).await;
     compare(&linkedin, &gateway, told, calls);
 }
 
@@ -67,48 +65,6 @@ fn patient(plan: Plan<'_>) -> Plan<'_> {
         .tuned(|path| path.retry.base_delay = std::time::Duration::from_millis(1))
 }
 
-/// A certificate for the callers' side.
-struct Certificate {
-    folder: tempfile::TempDir,
-    pem: String,
-}
-
-impl Certificate {
-    fn new() -> Self {
-        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        let pem = made.cert.pem();
-        std::fs::write(folder.path().join("cert.pem"), &pem).unwrap();
-        std::fs::write(
-            folder.path().join("key.pem"),
-            made.signing_key.serialize_pem(),
-        )
-        .unwrap();
-        Self { folder, pem }
-    }
-
-    fn files(&self) -> TlsFiles {
-        TlsFiles {
-            cert_file: self.folder.path().join("cert.pem"),
-            key_file: self.folder.path().join("key.pem"),
-        }
-    }
-
-    fn connector(&self) -> TlsConnector {
-        use rustls::pki_types::{CertificateDer, pem::PemObject as _};
-        let mut roots = rustls::RootCertStore::empty();
-        let own = CertificateDer::from_pem_slice(self.pem.as_bytes()).unwrap();
-        roots.add(own).unwrap();
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        TlsConnector::from(Arc::new(config))
-    }
-}
-
 /// A call as it went out and came back on the test's own socket.
 struct Told {
     number: usize,
@@ -119,7 +75,7 @@ struct Told {
 async fn storm(
     linkedin: &Sandbox,
     gateway: &Gateway,
-    tls: Option<TlsConnector>,
+    tls: Option<Arc<Certificate>>,
 ) -> (Vec<Told>, usize) {
     linkedin.fault(Fault::on("GET /rest/faulty", Kind::status(503)).always());
     linkedin
@@ -154,7 +110,7 @@ async fn storm(
 /// How this test reaches the gateway.
 struct Line {
     address: std::net::SocketAddr,
-    tls: Option<TlsConnector>,
+    tls: Option<Arc<Certificate>>,
 }
 
 trait Socket: AsyncRead + AsyncWrite + Unpin + Send {}
@@ -162,13 +118,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Socket for T {}
 
 impl Line {
     async fn connect(&self) -> Connection<Box<dyn Socket>> {
-        let stream = tokio::net::TcpStream::connect(self.address).await.unwrap();
-        stream.set_nodelay(true).unwrap();
-        let Some(tls) = &self.tls else {
-            return Connection::over(Box::new(stream));
-        };
-        let name = rustls::pki_types::ServerName::try_from("localhost").unwrap();
-        Connection::over(Box::new(tls.connect(name, stream).await.unwrap()))
+        match &self.tls {
+            Some(own) => Connection::over(Box::new(own.connect(self.address).await.unwrap())),
+            None => Connection::over(Box::new(Connection::to(self.address).await.stream)),
+        }
     }
 }
 

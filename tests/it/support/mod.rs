@@ -5,6 +5,8 @@
 
 pub(crate) mod caller;
 pub(crate) mod canary;
+pub(crate) mod certificate;
+pub(crate) mod disk;
 pub(crate) mod gateway;
 pub(crate) mod peer;
 pub(crate) mod posts;

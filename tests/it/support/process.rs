@@ -62,7 +62,8 @@ impl Place {
         Self::of(linkedin, &urls)
     }
 
-    fn of(linkedin: &Sandbox, [api, oauth, uploads]: &[String; 3]) -> Self {
+    /// A configuration with these URLs of the API, the token endpoint and the upload host.
+    pub(crate) fn of(linkedin: &Sandbox, [api, oauth, uploads]: &[String; 3]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("ca.pem"), linkedin.ca_pem()).unwrap();
         let text = format!(
@@ -88,8 +89,12 @@ impl Place {
     }
 
     pub(crate) fn set(&mut self, key: &str, value: &str) {
-        let name = format!("LINKGATE__{}", key.to_uppercase().replace('.', "__"));
-        self.environment.insert(name, value.to_owned());
+        self.environment.insert(variable(key), value.to_owned());
+    }
+
+    /// Takes such a setting back.
+    pub(crate) fn unset(&mut self, key: &str) {
+        self.environment.remove(&variable(key));
     }
 
     /// Keeps the support log in this folder, on a disk of its own.
@@ -189,6 +194,11 @@ impl Place {
             logs: self.environment.get("LINKGATE__LOG__DIRECTORY").cloned(),
         })
     }
+}
+
+/// The variable that sets `section.key`.
+fn variable(key: &str) -> String {
+    format!("LINKGATE__{}", key.to_uppercase().replace('.', "__"))
 }
 
 impl Drop for Place {
