@@ -5,16 +5,20 @@
 mod architecture;
 mod command_line;
 mod config;
+mod connections;
 mod corporate_proxy;
 mod edge;
 mod headers;
 mod keys;
 mod kill;
 mod path;
+mod people_leave;
 mod renewal;
 mod repetition;
+mod retries;
 mod sandbox_table;
 mod support;
+mod unauthorized;
 mod wire;
 
 use support::Storm;
