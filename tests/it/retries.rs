@@ -1,0 +1,298 @@
+//! What is sent again and what is not, row by row of the table, and where repeating ends.
+
+use std::time::Duration;
+
+use futures_util::{StreamExt as _, future::join_all, stream};
+use linkgate::sandbox::{Fault, Kind, Sandbox, Shape};
+
+use crate::support::{Gateway, Reply, post_saying};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reads_are_good_while_a_tenth_of_them_meets_a_503() {
+    let linkedin = Sandbox::start();
+    let gateway = Gateway::before(&linkedin).with("ada").start().await;
+    let fault = Fault::on("GET /v2/userinfo", Kind::status(503));
+    linkedin.fault(fault.share(0.1).always());
+
+    let calls = (0..600).map(|_| gateway.get("/v2/userinfo", "ada"));
+    let replies: Vec<Reply> = stream::iter(calls).buffer_unordered(50).collect().await;
+
+    for reply in &replies {
+        assert_eq!(reply.status, 200, "{}", reply.text());
+    }
+    let counts = linkedin.counts();
+    assert!(counts.received("GET /v2/userinfo") >= 660);
+    assert_eq!(counts.processed("GET /v2/userinfo"), 600);
+}
+
+/// Why, method and path, more headers, body, what is met, status in the end, times LinkedIn was asked.
+type Row = (
+    &'static str,
+    &'static str,
+    &'static str,
+    &'static str,
+    Kind,
+    u16,
+    usize,
+);
+
+const PUT: &str = "PUT /rest/adAccounts/512345001";
+const DELETE: &str = "DELETE /rest/adAccounts/512345002";
+const TUNNEL: &str = "X-HTTP-Method-Override: GET\r\n\
+    Content-Type: application/x-www-form-urlencoded\r\n";
+const TUNNELLED_DELETE: &str = "X-HTTP-Method-Override: GET\r\nX-RestLi-Method: BATCH_DELETE\r\n\
+    Content-Type: application/x-www-form-urlencoded\r\n";
+const FINDER: &str = "POST /rest/adAccounts";
+const JSON: &str = "Content-Type: application/json\r\n";
+const NAMED: &str = r#"{"name":"Difference Engines"}"#;
+const UPLOAD: &str = "PUT /dms-uploads/C4/x";
+
+fn waiting(status: u16, retry_after: &str) -> Kind {
+    Kind::Status {
+        status,
+        retry_after: Some(retry_after.to_owned()),
+        shape: Shape::Natural,
+    }
+}
+
+fn rows(soon: &str) -> Vec<Row> {
+    let get = "GET /v2/me";
+    let post = "POST /rest/posts";
+    let text = "hello";
+    vec![
+        ("a read after 500", get, "", "", Kind::status(500), 200, 2),
+        (
+            "a read after a loss",
+            get,
+            "",
+            "",
+            Kind::CloseBefore,
+            200,
+            2,
+        ),
+        (
+            "a read after half a head",
+            get,
+            "",
+            "",
+            Kind::HalfHead,
+            200,
+            2,
+        ),
+        ("a read after garbage", get, "", "", Kind::Garbage, 200, 2),
+        ("503, seconds", get, "", "", waiting(503, "1"), 200, 2),
+        ("503, date", get, "", "", waiting(503, soon), 200, 2),
+        ("503, far", get, "", "", waiting(503, "3600"), 503, 1),
+        ("429 on a read", get, "", "", Kind::status(429), 200, 2),
+        ("429, seconds", get, "", "", waiting(429, "1"), 200, 2),
+        ("429, far", get, "", "", waiting(429, "3600"), 429, 1),
+        (
+            "429 on a create, seconds",
+            post,
+            JSON,
+            text,
+            waiting(429, "1"),
+            201,
+            2,
+        ),
+        (
+            "429 on a create, date",
+            post,
+            JSON,
+            text,
+            waiting(429, soon),
+            201,
+            2,
+        ),
+        (
+            "429 on a create, no word",
+            post,
+            JSON,
+            text,
+            Kind::status(429),
+            429,
+            1,
+        ),
+        ("PUT after 503", PUT, JSON, NAMED, Kind::status(503), 204, 2),
+        (
+            "PUT after 500, done",
+            PUT,
+            JSON,
+            NAMED,
+            Kind::StatusAfterCommit { status: 500 },
+            204,
+            2,
+        ),
+        (
+            "PUT after a loss",
+            PUT,
+            JSON,
+            NAMED,
+            Kind::CloseAfterCommit,
+            204,
+            2,
+        ),
+        (
+            "DELETE after 503",
+            DELETE,
+            "",
+            "",
+            Kind::status(503),
+            503,
+            1,
+        ),
+        (
+            "DELETE after a loss",
+            DELETE,
+            "",
+            "",
+            Kind::CloseBefore,
+            502,
+            1,
+        ),
+        (
+            "a tunnelled read",
+            FINDER,
+            TUNNEL,
+            "q=search",
+            Kind::status(503),
+            200,
+            2,
+        ),
+        (
+            "a tunnelled read, lost",
+            FINDER,
+            TUNNEL,
+            "q=search",
+            Kind::ResetBefore,
+            200,
+            2,
+        ),
+        (
+            "a tunnelled delete",
+            FINDER,
+            TUNNELLED_DELETE,
+            "ids=List(9)",
+            Kind::status(503),
+            503,
+            1,
+        ),
+        ("an upload", UPLOAD, "", "bytes", Kind::status(503), 503, 1),
+        (
+            "an upload, lost",
+            UPLOAD,
+            "",
+            "bytes",
+            Kind::CloseBefore,
+            502,
+            1,
+        ),
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_row_is_sent_as_often_as_the_table_says() {
+    let linkedin = Sandbox::start();
+    let names: Vec<String> = (0..rows("").len()).map(|n| format!("row{n}")).collect();
+    let gateway = Gateway::before(&linkedin)
+        .with_all(names.iter().map(String::as_str))
+        .start()
+        .await;
+    // A date has whole seconds, so the wait is two to three of them.
+    let soon = gateway.clock.now() + Duration::from_secs(3);
+    let rows = rows(&httpdate::fmt_http_date(soon.into()));
+
+    let met = rows.iter().zip(&names);
+    join_all(met.map(|(row, member)| meet(&linkedin, &gateway, row, member))).await;
+}
+
+async fn meet(linkedin: &Sandbox, gateway: &Gateway, row: &Row, member: &str) {
+    let (why, target, headers, body, kind, status, times) = row;
+    let (method, path) = target.split_once(' ').unwrap();
+    linkedin.fault(Fault::on(target, kind.clone()).for_member(member));
+    let body = match *body {
+        "hello" => post_saying(why),
+        body => body.to_owned(),
+    };
+    let path = format!("{path}?of={member}");
+    let length = match method {
+        "GET" | "DELETE" => String::new(),
+        _ => format!("Content-Length: {}\r\n", body.len()),
+    };
+    let request = gateway.head(method, &path, member)
+        + "LinkedIn-Version: 202609\r\nX-Restli-Protocol-Version: 2.0.0\r\n"
+        + headers
+        + &length
+        + "\r\n"
+        + &body;
+
+    let reply = gateway.ask(request).await;
+
+    assert_eq!(reply.status, *status, "{why}: {}", reply.text());
+    let asked = linkedin.all_received();
+    let asked: Vec<_> = asked.iter().filter(|call| call.target == path).collect();
+    assert_eq!(asked.len(), *times, "{why}");
+    if *times > 1 {
+        // What LinkedIn lost before it read the body has none on record.
+        assert_eq!(asked.last().unwrap().body, body, "{why}: the same body");
+    }
+    let incident = gateway.incident_where(why, |record| record.id() == Some(reply.id()));
+    let incident = incident.await;
+    let attempts = incident.json()["attempts"].as_array().unwrap();
+    assert_eq!(attempts.len(), *times, "{why}");
+    let then = attempts[0]["then"].as_str().unwrap();
+    let said = if *times > 1 {
+        "sent again after "
+    } else {
+        "not sent again, because "
+    };
+    assert!(then.starts_with(said), "{why}: {then}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_endpoint_that_says_429_three_times_is_left_alone() {
+    let linkedin = Sandbox::start();
+    let gateway = Gateway::before(&linkedin)
+        .with_all(["ada", "grace"])
+        .tuned(|settings| settings.threads = 1)
+        .start()
+        .await;
+    linkedin.fault(Fault::on("GET /v2/me", Kind::status(429)).always());
+
+    let mut then = Vec::new();
+    for member in ["ada", "ada", "grace"] {
+        let reply = gateway.get("/v2/me", member).await;
+        assert_eq!(reply.status, 429);
+        let incident = gateway.incident(reply.id());
+        let attempts = incident.json()["attempts"].as_array().unwrap().clone();
+        then.push((attempts.len(), attempts.last().unwrap()["then"].clone()));
+    }
+
+    let silent = "not sent again, because LinkedIn does not say when to come again";
+    let closed = "not sent again, because LinkedIn has throttled this endpoint for this member";
+    let expected = [(2, silent), (1, closed), (2, silent)];
+    assert_eq!(then, expected.map(|(n, why)| (n, why.into())));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outage_is_not_made_worse_than_the_budget_allows() {
+    const CALLS: u64 = 60;
+    let linkedin = Sandbox::start();
+    let gateway = Gateway::before(&linkedin).with("ada").start().await;
+    linkedin.fault(Fault::on("GET /v2/me", Kind::status(500)).always());
+
+    let calls = (0..CALLS).map(|_| gateway.get("/v2/me", "ada"));
+    let replies = join_all(calls).await;
+
+    assert!(replies.iter().all(|reply| reply.status == 500));
+    let asked = linkedin.counts().received("GET /v2/me");
+    // 3 a second for the 10 s of the window, and 20 % of the exchanges; the window moves as the test runs.
+    let most = CALLS + 30 + CALLS / 5 + 30;
+    assert!((CALLS + 30..=most).contains(&asked), "{asked}");
+    let why = "not sent again, because the retry budget is used up";
+    let told = gateway.all_incidents().into_iter().filter(|record| {
+        let attempts = record.json()["attempts"].as_array().unwrap().clone();
+        attempts.last().unwrap()["then"] == why
+    });
+    assert!(told.count() >= 10);
+}
