@@ -224,8 +224,12 @@ async fn pass_on(
         std::task::Poll::Ready(())
     })
     .await;
+    let tells_upload_urls = uploads::are_told(thread, exchange, parts.status);
     let answer = Answer::from_parts(parts, AnswerBody::Streamed(streamed));
-    Ok(uploads::rewrite(thread, exchange, answer).await)
+    if tells_upload_urls {
+        return Ok(Box::pin(uploads::rewrite(thread, exchange, answer)).await);
+    }
+    Ok(answer)
 }
 
 fn not_connected(exchange: &Exchange, error: &DialError) -> Lost {

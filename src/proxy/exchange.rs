@@ -119,7 +119,7 @@ pub(crate) struct Trip {
     pub(crate) informational: Vec<StatusCode>,
     pub(crate) body: KeptBody,
     /// Heads, copied out once the attempt turned out to be worth recording.
-    pub(crate) kept: Option<KeptHeads>,
+    pub(crate) kept: Option<Box<KeptHeads>>,
     /// HTTP/2 only: the headers as they were sent and came.
     pub(crate) sent_headers: Option<HeaderMap>,
     pub(crate) answer_headers: Option<HeaderMap>,
@@ -185,17 +185,17 @@ impl Trip {
             (Some(tap), Some(_)) => tap.read_head().map(Head::Wire),
             _ => None,
         };
-        self.kept = Some(KeptHeads {
+        self.kept = Some(Box::new(KeptHeads {
             sent: sent.or_else(|| decoded(&mut self.sent_headers)),
             answer: answer.or_else(|| decoded(&mut self.answer_headers)),
             sent_bytes,
-        });
+        }));
     }
 
     /// The attempt as the record knows it.
     pub(crate) fn into_attempt(mut self, exchange: &Exchange, url: String) -> Attempt {
         self.keep_heads();
-        let kept = self.kept.unwrap_or_default();
+        let kept = *self.kept.unwrap_or_default();
         let now = exchange.started_micros / 1_000_000;
         Attempt {
             started: self.began.saturating_duration_since(exchange.started),
@@ -319,6 +319,15 @@ impl Exchange {
             .borrow()
             .last()
             .is_some_and(|trip| trip.connected.is_some())
+    }
+
+    /// How LinkedIn answered last; 200 if it did not.
+    pub(crate) fn last_status(&self) -> StatusCode {
+        let trips = self.trips.borrow();
+        trips
+            .last()
+            .and_then(|trip| trip.status)
+            .unwrap_or_default()
     }
 
     /// Whether the attempt under way is on HTTP/2.

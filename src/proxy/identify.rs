@@ -52,7 +52,8 @@ fn begin(thread: &Rc<Thread>, arrival: Arrival) -> Call {
         deadline: Cell::new(started + thread.settings.retry.total_time),
         body: OnceCell::new(),
         closes: Cell::new(false),
-        trips: RefCell::default(),
+        // Room for one: a vector that grows from nothing takes room for four.
+        trips: RefCell::new(Vec::with_capacity(1)),
         next_reason: Cell::new(AttemptReason::First),
         caller_left: Cell::new(false),
         outcome: Cell::new(Outcome::NotSent),

@@ -150,14 +150,14 @@ impl Pool {
             return Ok(lease);
         }
         if !self.may_speak_http2() {
-            return self.connect(Alpn::Http1).await;
+            return Box::pin(self.connect(Alpn::Http1)).await;
         }
         // Whoever comes first connects; the others may find a shared connection when it is made.
         let first = Rc::clone(&self.0.first);
         let _turn = first.lock().await;
         match self.multiplexed() {
             Some(lease) => Ok(lease),
-            None => self.connect(Alpn::Http2OrHttp1).await,
+            None => Box::pin(self.connect(Alpn::Http2OrHttp1)).await,
         }
     }
 
