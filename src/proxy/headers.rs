@@ -2,9 +2,7 @@
 
 use http::{
     HeaderMap, HeaderName, HeaderValue,
-    header::{
-        AUTHORIZATION, CONNECTION, CONTENT_LENGTH, HOST, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
-    },
+    header::{AUTHORIZATION, CONNECTION, CONTENT_LENGTH, HOST, TE, TRAILER, TRANSFER_ENCODING},
 };
 
 /// Names the exchange in every answer.
@@ -116,30 +114,42 @@ impl<'a> HopNames<'a> {
 
 /// Takes one hop's headers out of LinkedIn's answer. Keeps `Trailer` where the caller takes trailers.
 pub(crate) fn strip_hop(headers: &mut HeaderMap, caller_takes_trailers: bool) {
-    if headers.contains_key(CONNECTION) {
-        let listed: Vec<HeaderName> = HopNames::of(headers)
-            .listed()
-            .filter_map(|name| name.parse().ok())
-            .collect();
-        for name in listed
-            .iter()
-            .filter(|name| **name != CONTENT_LENGTH && **name != TRANSFER_ENCODING)
-        {
-            headers.remove(name);
-        }
-        headers.remove(CONNECTION);
-    }
-    for name in ["keep-alive", "proxy-connection", "proxy-authenticate"] {
+    let listed: Vec<HeaderName> = HopNames::of(headers)
+        .listed()
+        // The usual one, which is no header that gets further in any case.
+        .filter(|name| !name.eq_ignore_ascii_case("keep-alive"))
+        .filter_map(|name| name.parse().ok())
+        .collect();
+    for name in listed
+        .iter()
+        .filter(|name| **name != CONTENT_LENGTH && **name != TRANSFER_ENCODING)
+    {
         headers.remove(name);
     }
-    headers.remove(TE);
-    headers.remove(UPGRADE);
-    if !caller_takes_trailers {
-        headers.remove(TRAILER);
-    }
-    for name in [&LINKGATE_EXCHANGE, &LINKGATE_OUTCOME] {
+    let is_one_hops = |name: &&HeaderName| {
+        let keeps = caller_takes_trailers && **name == TRAILER;
+        is_never_passed_on(name.as_str()) && !keeps
+    };
+    // One look over the names that are there costs less than a look-up for each that may be.
+    while let Some(name) = headers.keys().find(is_one_hops).cloned() {
         headers.remove(name);
     }
+}
+
+/// One hop's own headers in answers, and those that only we may set.
+fn is_never_passed_on(name: &str) -> bool {
+    matches!(
+        name,
+        "connection"
+            | "keep-alive"
+            | "proxy-connection"
+            | "proxy-authenticate"
+            | "te"
+            | "trailer"
+            | "upgrade"
+            | "linkgate-exchange"
+            | "linkgate-outcome"
+    )
 }
 
 /// Whether the caller said that it takes trailers (`TE: trailers`, RFC 9110 §10.1.4).

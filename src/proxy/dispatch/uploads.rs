@@ -54,12 +54,14 @@ pub(super) async fn rewrite(thread: &Thread, exchange: &Exchange, answer: Answer
 }
 
 fn asks_for_upload(query: &str) -> bool {
-    query.split('&').any(|argument| {
+    let asks = |argument| {
         matches!(
             argument,
             "action=initializeUpload" | "action=registerUpload"
         )
-    })
+    };
+    // Most queries have nothing like it, which one search tells.
+    query.contains("Upload") && query.split('&').any(asks)
 }
 
 /// The body with the gateway's URLs; none if there is nothing to replace.
