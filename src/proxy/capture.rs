@@ -104,8 +104,7 @@ fn count(thread: &Thread, exchange: &Exchange) {
     if exchange.caller_left.get() {
         shard.caller_left();
     }
-    let others = exchange.linkedin_time.get() + exchange.token_time.get();
-    shard.overhead(exchange.started.elapsed().saturating_sub(others));
+    shard.overhead(exchange.own_time());
 }
 
 /// What kind of incident the answer is; none if it is a good one.

@@ -66,6 +66,8 @@ pub(crate) struct Exchange {
     pub(crate) linkedin_time: Cell<Duration>,
     /// Time spent waiting for a token.
     pub(crate) token_time: Cell<Duration>,
+    /// The rest, once it was asked for.
+    pub(crate) own_time: Cell<Option<Duration>>,
     /// Why the answer is our own, if it is.
     pub(crate) failure: RefCell<Option<Failure>>,
     /// Whether its incident has been handed over.
@@ -77,7 +79,7 @@ pub(crate) struct Exchange {
 impl Drop for Exchange {
     /// The exchange is over: the next bytes on the caller's connection begin a new head.
     fn drop(&mut self) {
-        self.tap.begin();
+        self.tap.begin(Instant::now());
     }
 }
 
@@ -134,9 +136,9 @@ pub(crate) struct KeptHeads {
 }
 
 impl Trip {
-    pub(crate) fn new(token: Token) -> Self {
+    pub(crate) fn new(began: Instant, token: Token) -> Self {
         Self {
-            began: Instant::now(),
+            began,
             token,
             tap: None,
             is_http2: false,
@@ -258,18 +260,18 @@ impl Exchange {
     }
 
     /// Begins an attempt.
-    pub(crate) fn begin_trip(&self, token: Token) {
-        self.trips.borrow_mut().push(Trip::new(token));
+    pub(crate) fn begin_trip(&self, began: Instant, token: Token) {
+        self.trips.borrow_mut().push(Trip::new(began, token));
     }
 
     /// The attempt has a connection.
     pub(crate) fn take_connection(&self, lease: &Lease) {
         let tap = lease.tap();
         if !lease.is_http2() {
-            tap.begin();
+            tap.begin(lease.taken);
         }
         self.with_trip(|trip| {
-            trip.connected = Some(trip.began.elapsed());
+            trip.connected = Some(lease.taken.saturating_duration_since(trip.began));
             trip.is_http2 = lease.is_http2();
             trip.is_reused = lease.is_reused;
             trip.written_before = tap.bytes_written();
@@ -277,10 +279,16 @@ impl Exchange {
         });
     }
 
-    /// The answer's head came.
+    /// The answer's head came; what follows is no time of LinkedIn's any more.
     pub(crate) fn note_head(&self, status: StatusCode, decoded: Option<HeaderMap>) {
         self.with_trip(|trip| {
-            trip.first_byte = Some(trip.began.elapsed());
+            let first_byte = match &trip.tap {
+                // Its tap looked at the clock when the head began.
+                Some(tap) if !trip.is_http2 => tap.since().saturating_duration_since(trip.began),
+                Some(_) | None => trip.began.elapsed(),
+            };
+            self.add_linkedin_time(first_byte);
+            trip.first_byte = Some(first_byte);
             trip.status = Some(status);
             trip.answer_headers = decoded;
         });
@@ -306,6 +314,15 @@ impl Exchange {
             }
             trip.keep_heads();
         });
+    }
+
+    /// The attempt under way ended without an answer's head.
+    pub(crate) fn note_lost(&self) {
+        let spent = self.trips.borrow().last().and_then(|trip| {
+            let headless = trip.first_byte.is_none();
+            headless.then(|| trip.began.elapsed())
+        });
+        self.add_linkedin_time(spent.unwrap_or_default());
     }
 
     /// Says what was done after the attempt, and why.
@@ -375,6 +392,17 @@ impl Exchange {
     /// Time left until the deadline.
     pub(crate) fn time_left(&self) -> Duration {
         self.deadline().saturating_duration_since(Instant::now())
+    }
+
+    /// Time spent in Linkgate itself until the answer's head; measured once, when first asked for.
+    pub(crate) fn own_time(&self) -> Duration {
+        let measure = || {
+            let others = self.linkedin_time.get() + self.token_time.get();
+            self.started.elapsed().saturating_sub(others)
+        };
+        let own = self.own_time.get().unwrap_or_else(measure);
+        self.own_time.set(Some(own));
+        own
     }
 
     /// Adds to the time that was not ours.

@@ -126,11 +126,11 @@ impl Tap {
     }
 
     /// Forgets both heads: the next bytes either way begin a new message.
-    pub(crate) fn begin(&self) {
+    pub(crate) fn begin(&self, now: Instant) {
         self.read.borrow_mut().reset();
         self.written.borrow_mut().reset();
         self.informational.borrow_mut().clear();
-        self.since.set(Instant::now());
+        self.since.set(now);
         self.is_busy.set(false);
     }
 

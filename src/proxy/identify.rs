@@ -59,6 +59,7 @@ fn begin(thread: &Rc<Thread>, arrival: Arrival) -> Call {
         outcome: Cell::new(Outcome::NotSent),
         linkedin_time: Cell::new(Duration::ZERO),
         token_time: Cell::new(Duration::ZERO),
+        own_time: Cell::new(None),
         failure: RefCell::default(),
         is_recorded: Cell::new(false),
         in_flight: thread.enter(),

@@ -223,11 +223,7 @@ fn date(thread: &Thread) -> HeaderValue {
 /// `gate;dur=0.1, token;dur=0, linkedin;dur=40.2`, in milliseconds.
 fn server_timing(exchange: &Exchange) -> Bytes {
     let (linkedin, token) = (exchange.linkedin_time.get(), exchange.token_time.get());
-    let ours = exchange
-        .started
-        .elapsed()
-        .saturating_sub(linkedin)
-        .saturating_sub(token);
+    let ours = exchange.own_time();
     let mut out = Vec::with_capacity(64);
     for (name, spent) in [
         ("linkgate;dur=", ours),
