@@ -41,7 +41,7 @@ pub(super) fn split(text: &[u8]) -> Option<Parts<'_>> {
     let (id, secret) = checked.strip_prefix(PREFIX)?.split_once('_')?;
     let is_base62 = |part: &str| part.bytes().all(|byte| byte.is_ascii_alphanumeric());
     let is_whole = id.len() >= 10 && secret.len() == SECRET_LENGTH;
-    if is_whole && is_base62(id) && is_base62(secret) && check == check_of(checked) {
+    if is_whole && is_base62(id) && is_base62(secret) && check.chars().eq(check_of(checked)) {
         let secret = secret.as_bytes();
         Some(Parts { id, secret })
     } else {
@@ -66,7 +66,7 @@ pub(super) fn mint() -> (Zeroizing<String>, Arc<str>, [u8; 32]) {
         text.push_str(part);
     }
     let check = check_of(&text);
-    text.push_str(&check);
+    text.extend(check);
     let digest = digest(secret.as_bytes());
     (text, id.as_str().into(), digest)
 }
@@ -85,14 +85,13 @@ fn random_base62(length: usize) -> Zeroizing<String> {
     text
 }
 
-fn check_of(checked: &str) -> String {
+fn check_of(checked: &str) -> impl Iterator<Item = char> + use<> {
     let mut rest = crc32fast::hash(checked.as_bytes());
-    let digits = (0..CHECK_LENGTH).map(|_| {
+    (0..CHECK_LENGTH).map(move |_| {
         let low = digit(rest);
         rest /= 62;
         low
-    });
-    digits.collect()
+    })
 }
 
 /// The base62 digit of `number` modulo 62.

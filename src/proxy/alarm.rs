@@ -30,10 +30,19 @@ pub(crate) struct Alarm(Rc<Shared>);
 
 #[derive(Debug, Default)]
 struct Shared {
-    slots: RefCell<Vec<Option<(Instant, Waker)>>>,
+    slots: RefCell<Vec<Option<Place>>>,
     free: RefCell<Vec<usize>>,
     armed: Cell<usize>,
     first_armed: Notify,
+}
+
+/// Who is to be woken when.
+#[derive(Debug)]
+struct Place {
+    deadline: Instant,
+    waker: Waker,
+    /// The tick that found the deadline reached says so here: whoever waits need not ask the clock.
+    is_reached: bool,
 }
 
 impl Alarm {
@@ -44,7 +53,11 @@ impl Alarm {
                 self.0.first_armed.notified().await;
             }
             tokio::time::sleep(TICK).await;
-            self.ring(|deadline| deadline <= Instant::now());
+            let now = Instant::now();
+            self.ring(|place| {
+                place.is_reached = place.deadline <= now;
+                place.is_reached
+            });
         }
     }
 
@@ -53,15 +66,13 @@ impl Alarm {
         self.ring(|_| true);
     }
 
-    fn ring(&self, is_due: impl Fn(Instant) -> bool) {
-        let slots = self.0.slots.borrow();
-        let due: Vec<Waker> = slots
-            .iter()
-            .flatten()
-            .filter(|(deadline, _)| is_due(*deadline))
-            .map(|(_, waker)| waker.clone())
-            .collect();
-        drop(slots);
+    fn ring(&self, mut is_due: impl FnMut(&mut Place) -> bool) {
+        let mut due: Vec<Waker> = Vec::new();
+        for place in self.0.slots.borrow_mut().iter_mut().flatten() {
+            if is_due(place) {
+                due.push(place.waker.clone());
+            }
+        }
         due.iter().for_each(Waker::wake_by_ref);
     }
 
@@ -88,16 +99,23 @@ impl Alarm {
     {
         UntilMoving {
             future,
-            watch: self.watch(Instant::now()),
+            watch: self.watch_unset(),
             deadline,
         }
     }
 
     /// A watch on `deadline` for hand-written futures and bodies.
     pub(crate) fn watch(&self, deadline: Instant) -> Watch {
+        let mut watch = self.watch_unset();
+        watch.reset(deadline);
+        watch
+    }
+
+    /// A watch whose deadline is still to be set.
+    pub(crate) fn watch_unset(&self) -> Watch {
         Watch {
             alarm: self.clone(),
-            deadline,
+            deadline: None,
             slot: None,
         }
     }
@@ -107,16 +125,16 @@ impl Alarm {
 #[derive(Debug)]
 pub(crate) struct Watch {
     alarm: Alarm,
-    deadline: Instant,
+    deadline: Option<Instant>,
     slot: Option<usize>,
 }
 
 impl Watch {
-    /// Ready once the deadline is reached; the task is woken then.
+    /// Ready once a tick found the deadline reached; the task is woken then.
     pub(crate) fn poll_late(&mut self, task: &Context<'_>) -> Poll<Late> {
-        if Instant::now() >= self.deadline {
-            return Poll::Ready(Late);
-        }
+        let Some(deadline) = self.deadline else {
+            return Poll::Pending;
+        };
         let shared = &self.alarm.0;
         let mut slots = shared.slots.borrow_mut();
         let slot = *self.slot.get_or_insert_with(|| {
@@ -131,11 +149,21 @@ impl Watch {
         });
         if let Some(place) = slots.get_mut(slot) {
             match place {
-                Some((deadline, waker)) => {
-                    *deadline = self.deadline;
-                    waker.clone_from(task.waker());
+                Some(place) if place.deadline == deadline && place.is_reached => {
+                    return Poll::Ready(Late);
                 }
-                None => *place = Some((self.deadline, task.waker().clone())),
+                Some(place) => {
+                    place.deadline = deadline;
+                    place.is_reached = false;
+                    place.waker.clone_from(task.waker());
+                }
+                None => {
+                    *place = Some(Place {
+                        deadline,
+                        waker: task.waker().clone(),
+                        is_reached: false,
+                    });
+                }
             }
         }
         Poll::Pending
@@ -143,7 +171,7 @@ impl Watch {
 
     /// Moves the deadline.
     pub(crate) fn reset(&mut self, deadline: Instant) {
-        self.deadline = deadline;
+        self.deadline = Some(deadline);
     }
 }
 

@@ -97,23 +97,22 @@ where
                 self.note_proven(&member, &token, answer.status());
                 return Ok(answer);
             }
-            let refusal = Refusal::read(&self.thread, &exchange, answer).await;
-            let why_not = self.why_not_again(&refusal).await;
+            let refusal = Box::pin(Refusal::read(&self.thread, &exchange, answer)).await;
+            let why_not = Box::pin(self.why_not_again(&refusal)).await;
             token = match (self.cure(&member, &token, &refusal, &mut history)?, why_not) {
                 (Cure::None(why), _) => {
                     exchange.note_then(format!("not sent again, because {why}"));
                     return Ok(refusal.answer);
                 }
                 (cure, Some(obstacle)) => {
-                    return self
-                        .leave_to_caller(cure, obstacle, &member, &token, refusal)
-                        .await;
+                    let left = self.leave_to_caller(cure, obstacle, &member, &token, refusal);
+                    return Box::pin(left).await;
                 }
                 (Cure::Other(other), None) => {
                     self.again(AttemptReason::Renewed, "another token is there", other)
                 }
                 (Cure::Wait(wait), None) => {
-                    self.wait_out_lag(wait).await?;
+                    Box::pin(self.wait_out_lag(wait)).await;
                     self.again(
                         AttemptReason::FreshTokenLag,
                         "LinkedIn lags behind its own new token",
@@ -122,7 +121,7 @@ where
                 }
                 (Cure::Renew, None) => {
                     history.has_renewed = true;
-                    let renewed = self.renew(&member, Some(&token)).await?;
+                    let renewed = Box::pin(self.renew(&member, Some(&token))).await?;
                     self.again(AttemptReason::Renewed, "the token was renewed", renewed)
                 }
             };
@@ -148,8 +147,11 @@ where
     async fn first_token(&self, member: &Member) -> Result<Token, Failure> {
         match self.thread.credentials.token(member).map_err(failure)? {
             Some(token) if self.lasts(&token) => Ok(token),
-            Some(token) => Ok(self.renew(member, Some(&token)).await.unwrap_or(token)),
-            None => self.renew(member, None).await,
+            Some(token) => {
+                let renewed = Box::pin(self.renew(member, Some(&token))).await;
+                Ok(renewed.unwrap_or(token))
+            }
+            None => Box::pin(self.renew(member, None)).await,
         }
     }
 
@@ -237,10 +239,9 @@ where
         }
     }
 
-    async fn wait_out_lag(&self, wait: Duration) -> Result<(), Failure> {
+    async fn wait_out_lag(&self, wait: Duration) {
         self.exchange.add_linkedin_time(wait);
         sleep(wait).await;
-        Ok(())
     }
 
     /// Why this request cannot be sent a second time, if so.

@@ -71,7 +71,7 @@ where
         ));
         exchange.next_reason.set(reason(how));
         if let Ok(answer) = ended {
-            discard(&thread, &exchange, answer).await;
+            Box::pin(discard(&thread, &exchange, answer)).await;
         }
         exchange.add_linkedin_time(wait);
         sleep(wait).await;

@@ -68,7 +68,10 @@ where
     let answer = inner.call(call).await?;
     cut_short.is_armed.set(false);
     count(&thread, &exchange);
-    Ok(watch_over(&thread, &exchange, answer).await)
+    Ok(match worth(&exchange, &answer) {
+        Some(kind) => Box::pin(keep(&thread, &exchange, kind, answer)).await,
+        None => answer.map(|body| watched(&thread, &exchange, body)),
+    })
 }
 
 /// Records an exchange whose future is dropped before it had an answer: the caller hung up.
@@ -101,39 +104,38 @@ fn count(thread: &Thread, exchange: &Exchange) {
     if exchange.caller_left.get() {
         shard.caller_left();
     }
-    let others = exchange.linkedin_time.get() + exchange.token_time.get();
-    shard.overhead(exchange.started.elapsed().saturating_sub(others));
+    shard.overhead(exchange.own_time());
 }
 
-/// Decides what the answer is worth.
-async fn watch_over(thread: &Rc<Thread>, exchange: &Rc<Exchange>, answer: Answer) -> Answer {
+/// What kind of incident the answer is; none if it is a good one.
+fn worth(exchange: &Exchange, answer: &Answer) -> Option<Kind> {
     let failed = answer.status().as_u16() >= 400 || exchange.failure.borrow().is_some();
-    let kind = match () {
+    match () {
         () if exchange.caller_left.get() => Some(Kind::CallerLeft),
         () if failed => Some(Kind::Failed),
         () if exchange.trips.borrow().len() > 1 => Some(Kind::Recovered),
         () => None,
-    };
+    }
+}
+
+async fn keep(thread: &Rc<Thread>, exchange: &Rc<Exchange>, kind: Kind, answer: Answer) -> Answer {
     let (parts, body) = answer.into_parts();
-    let body = match (kind, body) {
-        (Some(kind), body) => {
-            let mut kept = Kept::new(thread, exchange, kind, parts.status, &parts.headers, body);
-            if kept.body.is_end_stream() {
-                // No body follows: the head itself waits for the record.
-                std::future::poll_fn(|task| kept.poll_recorded(task)).await;
-            }
-            AnswerBody::Kept(Box::new(kept))
-        }
-        (None, AnswerBody::Streamed(streamed)) => {
-            let given = Given::head(parts.status, HeaderMap::new());
-            AnswerBody::Watched(Unkept {
-                streamed,
-                watch: Armed::new(thread, exchange, given),
-            })
-        }
-        (None, body) => body,
-    };
-    Answer::from_parts(parts, body)
+    let mut kept = Kept::new(thread, exchange, kind, parts.status, &parts.headers, body);
+    if kept.body.is_end_stream() {
+        // No body follows: the head itself waits for the record.
+        std::future::poll_fn(|task| kept.poll_recorded(task)).await;
+    }
+    Answer::from_parts(parts, AnswerBody::Kept(Box::new(kept)))
+}
+
+fn watched(thread: &Rc<Thread>, exchange: &Rc<Exchange>, body: AnswerBody) -> AnswerBody {
+    match body {
+        AnswerBody::Streamed(streamed) => AnswerBody::Watched(Unkept {
+            streamed,
+            watch: Armed::new(thread, exchange, None),
+        }),
+        own => own,
+    }
 }
 
 /// Hands an incident over should the body it belongs to be dropped before its end.
@@ -141,17 +143,18 @@ async fn watch_over(thread: &Rc<Thread>, exchange: &Rc<Exchange>, answer: Answer
 struct Armed {
     thread: Rc<Thread>,
     exchange: Rc<Exchange>,
-    given: Given,
+    /// What is kept of the answer; nothing of a good one.
+    given: Option<Box<Given>>,
     has_ended: bool,
 }
 
 impl Armed {
-    fn new(thread: &Rc<Thread>, exchange: &Rc<Exchange>, given: Given) -> Self {
+    fn new(thread: &Rc<Thread>, exchange: &Rc<Exchange>, given: Option<Given>) -> Self {
         let (thread, exchange) = (Rc::clone(thread), Rc::clone(exchange));
         Self {
             thread,
             exchange,
-            given,
+            given: given.map(Box::new),
             has_ended: false,
         }
     }
@@ -166,9 +169,9 @@ impl Armed {
     /// Hands the incident over, once.
     fn record(&mut self, kind: Kind) -> Option<Written> {
         self.has_ended = true;
-        let given = std::mem::replace(
-            &mut self.given,
-            Given::head(StatusCode::OK, HeaderMap::new()),
+        let given = self.given.take().map_or_else(
+            || Given::head(self.exchange.last_status(), HeaderMap::new()),
+            |given| *given,
         );
         record::hand_over(&self.thread, &self.exchange, kind, Some(given))
     }
@@ -254,7 +257,8 @@ impl Kept {
         headers: &HeaderMap,
         body: AnswerBody,
     ) -> Self {
-        let armed = Armed::new(thread, exchange, Given::head(status, headers.clone()));
+        let given = Given::head(status, headers.clone());
+        let armed = Armed::new(thread, exchange, Some(given));
         let length = body.size_hint().exact();
         let body = Box::new(body);
         Self {
@@ -304,9 +308,9 @@ impl Kept {
     }
 
     fn keep(&mut self, frame: &Frame<Bytes>) {
-        if let Some(chunk) = frame.data_ref() {
+        if let (Some(chunk), Some(given)) = (frame.data_ref(), &mut self.armed.given) {
             let limit = self.armed.thread.replay_limits.show_bytes;
-            self.armed.given.body.note(chunk, limit);
+            given.body.note(chunk, limit);
         }
     }
 
@@ -318,7 +322,9 @@ impl Kept {
     /// Hands the incident over and waits until it is written, or the hold is over.
     fn poll_recorded(&mut self, task: &mut Context<'_>) -> Poll<()> {
         if let State::Streaming = self.state {
-            self.armed.given.body.complete = true;
+            if let Some(given) = &mut self.armed.given {
+                given.body.complete = true;
+            }
             let written = self.armed.record(self.kind);
             let thread = &self.armed.thread;
             self.state = match written {

@@ -6,7 +6,7 @@
 
 use std::{pin::pin, rc::Rc, task::Poll};
 
-use tokio::time::{Duration, Instant};
+use tokio::time::Duration;
 use tower::{Layer, Service, layer::layer_fn, service_fn};
 
 use super::{answer::Answer, exchange::Exchange, failure::Failure, thread::Thread};
@@ -32,7 +32,7 @@ where
     S: Service<super::Call, Response = Answer, Error = Failure>,
 {
     let exchange: Rc<Exchange> = Rc::clone(&call.exchange);
-    let mut watch = thread.alarm.watch(Instant::now());
+    let mut watch = thread.alarm.watch_unset();
     let mut work = pin!(inner.call(call));
     std::future::poll_fn(|task| {
         if let Poll::Ready(ended) = work.as_mut().poll(task) {

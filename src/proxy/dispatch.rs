@@ -64,7 +64,7 @@ pub(crate) async fn attempt(thread: Rc<Thread>, sending: Sending) -> Result<Answ
     let reason = exchange.next_reason.get();
     thread.shard.attempt(reason);
     let began = Instant::now();
-    exchange.begin_trip(token.clone());
+    exchange.begin_trip(began, token.clone());
 
     let settings = &thread.settings.linkedin;
     let total = exchange.deadline.get();
@@ -76,12 +76,13 @@ pub(crate) async fn attempt(thread: Rc<Thread>, sending: Sending) -> Result<Answ
         .until_moving(|| exchange.moved(limit), trip)
         .await;
 
-    exchange.add_linkedin_time(began.elapsed());
-    match ended {
-        Ok(Ok(answer)) => Ok(answer),
-        Ok(Err(lost)) => Err(lost),
-        Err(Late) => Err(late(&exchange, began.elapsed())),
-    }
+    let lost = match ended {
+        Ok(Ok(answer)) => return Ok(answer),
+        Ok(Err(lost)) => lost,
+        Err(Late) => late(&exchange, began.elapsed()),
+    };
+    exchange.note_lost();
+    Err(lost)
 }
 
 async fn round_trip(
@@ -224,8 +225,15 @@ async fn pass_on(
         std::task::Poll::Ready(())
     })
     .await;
+    let tells_upload_urls = uploads::are_told(thread, exchange, parts.status);
     let answer = Answer::from_parts(parts, AnswerBody::Streamed(streamed));
-    Ok(uploads::rewrite(thread, exchange, answer).await)
+    if tells_upload_urls {
+        let began = Instant::now();
+        let rewritten = Box::pin(uploads::rewrite(thread, exchange, answer)).await;
+        exchange.add_linkedin_time(began.elapsed());
+        return Ok(rewritten);
+    }
+    Ok(answer)
 }
 
 fn not_connected(exchange: &Exchange, error: &DialError) -> Lost {

@@ -66,6 +66,8 @@ pub(crate) struct Exchange {
     pub(crate) linkedin_time: Cell<Duration>,
     /// Time spent waiting for a token.
     pub(crate) token_time: Cell<Duration>,
+    /// The rest, once it was asked for.
+    pub(crate) own_time: Cell<Option<Duration>>,
     /// Why the answer is our own, if it is.
     pub(crate) failure: RefCell<Option<Failure>>,
     /// Whether its incident has been handed over.
@@ -77,7 +79,7 @@ pub(crate) struct Exchange {
 impl Drop for Exchange {
     /// The exchange is over: the next bytes on the caller's connection begin a new head.
     fn drop(&mut self) {
-        self.tap.begin();
+        self.tap.begin(Instant::now());
     }
 }
 
@@ -119,7 +121,7 @@ pub(crate) struct Trip {
     pub(crate) informational: Vec<StatusCode>,
     pub(crate) body: KeptBody,
     /// Heads, copied out once the attempt turned out to be worth recording.
-    pub(crate) kept: Option<KeptHeads>,
+    pub(crate) kept: Option<Box<KeptHeads>>,
     /// HTTP/2 only: the headers as they were sent and came.
     pub(crate) sent_headers: Option<HeaderMap>,
     pub(crate) answer_headers: Option<HeaderMap>,
@@ -134,9 +136,9 @@ pub(crate) struct KeptHeads {
 }
 
 impl Trip {
-    pub(crate) fn new(token: Token) -> Self {
+    pub(crate) fn new(began: Instant, token: Token) -> Self {
         Self {
-            began: Instant::now(),
+            began,
             token,
             tap: None,
             is_http2: false,
@@ -185,17 +187,17 @@ impl Trip {
             (Some(tap), Some(_)) => tap.read_head().map(Head::Wire),
             _ => None,
         };
-        self.kept = Some(KeptHeads {
+        self.kept = Some(Box::new(KeptHeads {
             sent: sent.or_else(|| decoded(&mut self.sent_headers)),
             answer: answer.or_else(|| decoded(&mut self.answer_headers)),
             sent_bytes,
-        });
+        }));
     }
 
     /// The attempt as the record knows it.
     pub(crate) fn into_attempt(mut self, exchange: &Exchange, url: String) -> Attempt {
         self.keep_heads();
-        let kept = self.kept.unwrap_or_default();
+        let kept = *self.kept.unwrap_or_default();
         let now = exchange.started_micros / 1_000_000;
         Attempt {
             started: self.began.saturating_duration_since(exchange.started),
@@ -258,18 +260,18 @@ impl Exchange {
     }
 
     /// Begins an attempt.
-    pub(crate) fn begin_trip(&self, token: Token) {
-        self.trips.borrow_mut().push(Trip::new(token));
+    pub(crate) fn begin_trip(&self, began: Instant, token: Token) {
+        self.trips.borrow_mut().push(Trip::new(began, token));
     }
 
     /// The attempt has a connection.
     pub(crate) fn take_connection(&self, lease: &Lease) {
         let tap = lease.tap();
         if !lease.is_http2() {
-            tap.begin();
+            tap.begin(lease.taken);
         }
         self.with_trip(|trip| {
-            trip.connected = Some(trip.began.elapsed());
+            trip.connected = Some(lease.taken.saturating_duration_since(trip.began));
             trip.is_http2 = lease.is_http2();
             trip.is_reused = lease.is_reused;
             trip.written_before = tap.bytes_written();
@@ -277,10 +279,16 @@ impl Exchange {
         });
     }
 
-    /// The answer's head came.
+    /// The answer's head came; what follows is no time of LinkedIn's any more.
     pub(crate) fn note_head(&self, status: StatusCode, decoded: Option<HeaderMap>) {
         self.with_trip(|trip| {
-            trip.first_byte = Some(trip.began.elapsed());
+            let first_byte = match &trip.tap {
+                // Its tap looked at the clock when the head began.
+                Some(tap) if !trip.is_http2 => tap.since().saturating_duration_since(trip.began),
+                Some(_) | None => trip.began.elapsed(),
+            };
+            self.add_linkedin_time(first_byte);
+            trip.first_byte = Some(first_byte);
             trip.status = Some(status);
             trip.answer_headers = decoded;
         });
@@ -308,6 +316,15 @@ impl Exchange {
         });
     }
 
+    /// The attempt under way ended without an answer's head.
+    pub(crate) fn note_lost(&self) {
+        let spent = self.trips.borrow().last().and_then(|trip| {
+            let headless = trip.first_byte.is_none();
+            headless.then(|| trip.began.elapsed())
+        });
+        self.add_linkedin_time(spent.unwrap_or_default());
+    }
+
     /// Says what was done after the attempt, and why.
     pub(crate) fn note_then(&self, then: String) {
         self.with_trip(|trip| trip.then = Some(then));
@@ -319,6 +336,15 @@ impl Exchange {
             .borrow()
             .last()
             .is_some_and(|trip| trip.connected.is_some())
+    }
+
+    /// How LinkedIn answered last; 200 if it did not.
+    pub(crate) fn last_status(&self) -> StatusCode {
+        let trips = self.trips.borrow();
+        trips
+            .last()
+            .and_then(|trip| trip.status)
+            .unwrap_or_default()
     }
 
     /// Whether the attempt under way is on HTTP/2.
@@ -366,6 +392,17 @@ impl Exchange {
     /// Time left until the deadline.
     pub(crate) fn time_left(&self) -> Duration {
         self.deadline().saturating_duration_since(Instant::now())
+    }
+
+    /// Time spent in Linkgate itself until the answer's head; measured once, when first asked for.
+    pub(crate) fn own_time(&self) -> Duration {
+        let measure = || {
+            let others = self.linkedin_time.get() + self.token_time.get();
+            self.started.elapsed().saturating_sub(others)
+        };
+        let own = self.own_time.get().unwrap_or_else(measure);
+        self.own_time.set(Some(own));
+        own
     }
 
     /// Adds to the time that was not ours.

@@ -14,12 +14,13 @@ use std::{
     io::{self, IoSlice},
     pin::Pin,
     rc::Rc,
+    sync::LazyLock,
     task::{Context, Poll},
 };
 
 use bytes::Bytes;
 use http::StatusCode;
-use memchr::memmem;
+use memchr::{memchr, memchr2, memmem};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     time::Instant,
@@ -41,6 +42,10 @@ pub(crate) struct Tap {
     is_busy: Cell<bool>,
     informational: RefCell<Vec<StatusCode>>,
 }
+
+/// Built once: making a searcher costs as much as searching a head with it.
+static EMPTY_LINE: LazyLock<memmem::Finder<'static>> =
+    LazyLock::new(|| memmem::Finder::new(b"\r\n\r\n"));
 
 /// More 1xx heads than this before one answer are not worth remembering.
 const MAX_INFORMATIONAL: usize = 8;
@@ -81,7 +86,7 @@ impl HeadBuffer {
         let taken = chunk.get(..room).unwrap_or(chunk);
         self.bytes.extend_from_slice(taken);
         let fresh = self.bytes.get(from..).unwrap_or_default();
-        match memmem::find(fresh, b"\r\n\r\n") {
+        match EMPTY_LINE.find(fresh) {
             Some(at) => {
                 let end = from + at + 4;
                 self.complete = Some(end);
@@ -121,11 +126,11 @@ impl Tap {
     }
 
     /// Forgets both heads: the next bytes either way begin a new message.
-    pub(crate) fn begin(&self) {
+    pub(crate) fn begin(&self, now: Instant) {
         self.read.borrow_mut().reset();
         self.written.borrow_mut().reset();
         self.informational.borrow_mut().clear();
-        self.since.set(Instant::now());
+        self.since.set(now);
         self.is_busy.set(false);
     }
 
@@ -220,9 +225,13 @@ impl Tap {
         }
     }
 
-    fn note_written(&self, slices: &[IoSlice<'_>], mut written: usize) {
+    /// What a caller was given is kept elsewhere: only heads for LinkedIn stay here.
+    fn note_written(&self, slices: &[IoSlice<'_>], mut written: usize, keeps_head: bool) {
         self.bytes_written
             .set(self.bytes_written.get() + written as u64);
+        if !keeps_head {
+            return;
+        }
         let mut head = self.written.borrow_mut();
         for slice in slices {
             let taken = written.min(slice.len());
@@ -296,7 +305,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Tapped<S> {
         let polled = Pin::new(&mut this.stream).poll_write(task, bytes);
         this.tap.write_is_blocked.set(polled.is_pending());
         if let Poll::Ready(Ok(written)) = polled {
-            this.tap.note_written(&[IoSlice::new(bytes)], written);
+            this.tap
+                .note_written(&[IoSlice::new(bytes)], written, this.is_client);
         }
         polled
     }
@@ -310,7 +320,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Tapped<S> {
         let polled = Pin::new(&mut this.stream).poll_write_vectored(task, slices);
         this.tap.write_is_blocked.set(polled.is_pending());
         if let Poll::Ready(Ok(written)) = polled {
-            this.tap.note_written(slices, written);
+            this.tap.note_written(slices, written, this.is_client);
         }
         polled
     }
@@ -330,10 +340,16 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Tapped<S> {
 
 /// The method and target of a raw request head, as far as they can be told apart.
 pub(crate) fn request_line(head: &[u8]) -> Option<(&[u8], &[u8])> {
-    let line = head.split(|byte| matches!(byte, b'\r' | b'\n')).next()?;
-    let mut words = line.split(|byte| *byte == b' ');
-    let (method, target) = (words.next()?, words.next()?);
-    (words.next()?.starts_with(b"HTTP/") && words.next().is_none()).then_some((method, target))
+    let end = memchr2(b'\r', b'\n', head).unwrap_or(head.len());
+    let (method, rest) = split_at_space(head.get(..end)?)?;
+    let (target, version) = split_at_space(rest)?;
+    let is_version = version.starts_with(b"HTTP/") && !version.contains(&b' ');
+    is_version.then_some((method, target))
+}
+
+fn split_at_space(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (before, from) = bytes.split_at_checked(memchr(b' ', bytes)?)?;
+    Some((before, from.get(1..)?))
 }
 
 #[cfg(test)]

@@ -115,22 +115,48 @@ impl<'a> HopNames<'a> {
 /// Takes one hop's headers out of LinkedIn's answer; the others keep their order, which
 /// `HeaderMap::remove` would not. Keeps `Trailer` where the caller takes trailers.
 pub(crate) fn strip_hop(headers: &mut HeaderMap, caller_takes_trailers: bool) {
-    let connection = HopNames::of(headers);
+    let listed: Vec<HeaderName> = HopNames::of(headers)
+        .listed()
+        // The usual one, which is no header that gets further in any case.
+        .filter(|name| !name.eq_ignore_ascii_case("keep-alive"))
+        .filter_map(|name| name.parse().ok())
+        .collect();
     let stays = |name: &HeaderName| match name.as_str() {
         "content-length" | "transfer-encoding" => true,
         "trailer" => caller_takes_trailers,
-        "connection" | "keep-alive" | "proxy-connection" | "proxy-authenticate" | "te"
-        | "upgrade" => false,
-        _ => name != LINKGATE_EXCHANGE && name != LINKGATE_OUTCOME && !connection.names(name),
+        name if is_never_passed_on(name) => false,
+        _ => !listed.contains(name),
     };
     if headers.keys().all(stays) {
         return;
     }
-    let mut kept = HeaderMap::with_capacity(headers.len());
-    for (name, value) in headers.iter().filter(|(name, _)| stays(name)) {
-        kept.append(name, value.clone());
+    let all = std::mem::take(headers);
+    headers.reserve(all.len());
+    let mut kept = None;
+    // A name is given with its first value alone.
+    for (name, value) in all {
+        if name.is_some() {
+            kept = name.filter(stays);
+        }
+        if let Some(name) = &kept {
+            headers.append(name, value);
+        }
     }
-    *headers = kept;
+}
+
+/// One hop's own headers in answers, and those that only we may set.
+fn is_never_passed_on(name: &str) -> bool {
+    matches!(
+        name,
+        "connection"
+            | "keep-alive"
+            | "proxy-connection"
+            | "proxy-authenticate"
+            | "te"
+            | "upgrade"
+            | "linkgate-exchange"
+            | "linkgate-outcome"
+    )
 }
 
 /// Whether the caller said that it takes trailers (`TE: trailers`, RFC 9110 §10.1.4).

@@ -3,10 +3,17 @@
 //! Also puts on every answer what is ours: the exchange id, the times, the open fate of a write.
 //! A panic below costs this exchange and no other.
 
-use std::{convert::Infallible, panic::AssertUnwindSafe, rc::Rc, time::Duration};
+use std::{
+    convert::Infallible,
+    future::poll_fn,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::pin,
+    rc::Rc,
+    task::Poll,
+    time::Duration,
+};
 
 use bytes::Bytes;
-use futures_util::FutureExt as _;
 use http::{
     HeaderMap, HeaderValue, Response, Version,
     header::{
@@ -47,11 +54,15 @@ where
     S: Service<Call, Response = Answer, Error = Failure>,
 {
     let exchange = Rc::clone(&call.exchange);
-    let caught = AssertUnwindSafe(inner.call(call)).catch_unwind().await;
-    let ended = caught.unwrap_or_else(|_| {
-        tracing::error!(exchange.id = %exchange.id, "an exchange panicked: this is a bug");
-        Err(Failure::Internal)
+    let mut work = pin!(inner.call(call));
+    let caught = poll_fn(|task| {
+        let polled = catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(task)));
+        polled.unwrap_or_else(|_| {
+            tracing::error!(exchange.id = %exchange.id, "an exchange panicked: this is a bug");
+            Poll::Ready(Err(Failure::Internal))
+        })
     });
+    let ended = caught.await;
     let mut answer = ended.unwrap_or_else(|failure| own_answer(&thread, &exchange, failure));
     super::drain_rest(&thread, &exchange);
     finish(&thread, &exchange, &mut answer);
@@ -212,11 +223,7 @@ fn date(thread: &Thread) -> HeaderValue {
 /// `gate;dur=0.1, token;dur=0, linkedin;dur=40.2`, in milliseconds.
 fn server_timing(exchange: &Exchange) -> Bytes {
     let (linkedin, token) = (exchange.linkedin_time.get(), exchange.token_time.get());
-    let ours = exchange
-        .started
-        .elapsed()
-        .saturating_sub(linkedin)
-        .saturating_sub(token);
+    let ours = exchange.own_time();
     let mut out = Vec::with_capacity(64);
     for (name, spent) in [
         ("linkgate;dur=", ours),

@@ -27,7 +27,12 @@ impl Target {
         if !text.starts_with('/') {
             return Err(Failure::Malformed("its target is no path"));
         }
-        if !text.bytes().all(|byte| matches!(byte, 0x21..=0x7e)) {
+        // Not `all`: a look at every byte, whatever the others are, is made for many at once.
+        let is_visible = |byte: u8| matches!(byte, 0x21..=0x7e);
+        if !text
+            .bytes()
+            .fold(true, |so_far, byte| so_far & is_visible(byte))
+        {
             return Err(Failure::Malformed(
                 "its target has bytes that must be percent-encoded",
             ));
@@ -62,7 +67,7 @@ fn parse(text: String) -> Result<PathAndQuery, Failure> {
 
 /// What stands before the argument (with its `?` or `&`), its value, and what follows.
 fn find_argument(text: &str) -> Result<Option<(&str, &str, &str)>, Failure> {
-    let Some(question) = text.find('?') else {
+    let Some(question) = text.find('?').filter(|_| text.contains(ARGUMENT)) else {
         return Ok(None);
     };
     let mut found = None;

@@ -94,6 +94,8 @@ pub(crate) struct Lease {
     pool: Pool,
     /// Whether it had served an exchange before.
     pub(crate) is_reused: bool,
+    /// When it was taken.
+    pub(crate) taken: Instant,
 }
 
 #[derive(Debug)]
@@ -150,14 +152,14 @@ impl Pool {
             return Ok(lease);
         }
         if !self.may_speak_http2() {
-            return self.connect(Alpn::Http1).await;
+            return Box::pin(self.connect(Alpn::Http1)).await;
         }
         // Whoever comes first connects; the others may find a shared connection when it is made.
         let first = Rc::clone(&self.0.first);
         let _turn = first.lock().await;
         match self.multiplexed() {
             Some(lease) => Ok(lease),
-            None => self.connect(Alpn::Http2OrHttp1).await,
+            None => Box::pin(self.connect(Alpn::Http2OrHttp1)).await,
         }
     }
 
@@ -181,7 +183,7 @@ impl Pool {
                 mut sender,
                 tap,
                 born,
-                ..
+                since: taken,
             } = idle;
             if sender.is_closed() || (!sender.is_ready() && sender.ready().await.is_err()) {
                 continue;
@@ -191,16 +193,18 @@ impl Pool {
                 kind,
                 pool: self.clone(),
                 is_reused: true,
+                taken,
             });
         }
     }
 
-    /// The connection used last that is still good by the clock; drops those that are not.
+    /// The connection used last that is still good by the clock, idle no longer from now on; drops
+    /// those that are not.
     fn warmest(&self, is_write: bool) -> Option<Idle> {
         let limits = &self.0.limits;
         let mut idle = self.0.idle.borrow_mut();
-        while let Some(warmest) = idle.pop() {
-            let now = Instant::now();
+        let now = Instant::now();
+        while let Some(mut warmest) = idle.pop() {
             let quiet = now.duration_since(warmest.since);
             if quiet >= limits.idle_time {
                 // All below it have been idle for longer.
@@ -214,6 +218,7 @@ impl Pool {
                 idle.push(warmest);
                 return None;
             }
+            warmest.since = now;
             return Some(warmest);
         }
         None
@@ -231,6 +236,7 @@ impl Pool {
             kind: Kind::Http2(Stream2::take(free)),
             pool: self.clone(),
             is_reused,
+            taken: Instant::now(),
         })
     }
 
@@ -250,6 +256,7 @@ impl Pool {
             kind,
             pool: self.clone(),
             is_reused: false,
+            taken: Instant::now(),
         })
     }
 

@@ -25,14 +25,16 @@ const LIMIT: usize = 1024 * 1024;
 /// As LinkedIn writes it.
 const LINKEDIN: &str = "https://www.linkedin.com/dms-uploads/";
 
-/// Rewrites the answer if it is one that tells upload URLs.
+/// Whether the answer is one that tells upload URLs.
+pub(super) fn are_told(thread: &Thread, exchange: &Exchange, status: StatusCode) -> bool {
+    thread.settings.linkedin.rewrite_upload_urls
+        && status.is_success()
+        && status != StatusCode::NO_CONTENT
+        && exchange.uri.query().is_some_and(asks_for_upload)
+}
+
+/// Rewrites an answer that tells upload URLs.
 pub(super) async fn rewrite(thread: &Thread, exchange: &Exchange, answer: Answer) -> Answer {
-    let applies = thread.settings.linkedin.rewrite_upload_urls
-        && answer.status().is_success()
-        && exchange.uri.query().is_some_and(asks_for_upload);
-    if !applies || answer.status() == StatusCode::NO_CONTENT {
-        return answer;
-    }
     let (mut parts, mut body) = answer.into_parts();
     let mut gathered = Gathered::default();
     gathered.read(&mut body, LIMIT).await;
@@ -52,12 +54,14 @@ pub(super) async fn rewrite(thread: &Thread, exchange: &Exchange, answer: Answer
 }
 
 fn asks_for_upload(query: &str) -> bool {
-    query.split('&').any(|argument| {
+    let asks = |argument| {
         matches!(
             argument,
             "action=initializeUpload" | "action=registerUpload"
         )
-    })
+    };
+    // Most queries have nothing like it, which one search tells.
+    query.contains("Upload") && query.split('&').any(asks)
 }
 
 /// The body with the gateway's URLs; none if there is nothing to replace.

@@ -28,7 +28,7 @@ pub(crate) struct Pace {
 
 impl Pace {
     pub(crate) fn new(limits: PaceLimits, alarm: &Alarm) -> Self {
-        let watch = alarm.watch(Instant::now() + limits.idle);
+        let watch = alarm.watch_unset();
         Self {
             limits,
             watch,
