@@ -270,7 +270,7 @@ fn broken(exchange: &Exchange, lease: Lease, mut error: TrySendError<Request<Rep
     }
     let kind = match () {
         () if refused => Broken::RefusedStream,
-        () if error.is_parse() => Broken::Protocol,
+        () if is_no_http(&error) => Broken::Protocol,
         () => Broken::Cut,
     };
     exchange.note_broken(kind, chain(&error));
@@ -294,15 +294,25 @@ fn of_body(body: BodyBroken) -> Failure {
 
 /// A remote GOAWAY that leaves the stream out, or `REFUSED_STREAM`: not processed (RFC 9113 §8.7).
 fn is_refused_stream(error: &hyper::Error) -> bool {
+    http2_cause(error).is_some_and(|h2| {
+        h2.is_remote() && (h2.is_go_away() || h2.reason() == Some(h2::Reason::REFUSED_STREAM))
+    })
+}
+
+/// What came is no HTTP, of either version.
+fn is_no_http(error: &hyper::Error) -> bool {
+    error.is_parse() || http2_cause(error).is_some_and(h2::Error::is_library)
+}
+
+fn http2_cause(error: &hyper::Error) -> Option<&h2::Error> {
     let mut cause = std::error::Error::source(error);
     while let Some(inner) = cause {
         if let Some(h2) = inner.downcast_ref::<h2::Error>() {
-            return h2.is_remote()
-                && (h2.is_go_away() || h2.reason() == Some(h2::Reason::REFUSED_STREAM));
+            return Some(h2);
         }
         cause = inner.source();
     }
-    false
+    None
 }
 
 /// The attempt's or the exchange's time was over.
