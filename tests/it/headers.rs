@@ -142,73 +142,53 @@ async fn what_was_not_sent_is_in_the_record_all_the_same() {
     }
 }
 
+/// Why, method, the end of the head and the body, how it is to be framed, and its plain bytes.
+type Framed = (
+    &'static str,
+    &'static str,
+    String,
+    &'static str,
+    &'static str,
+);
+
+fn bodies() -> Vec<Framed> {
+    let sized = |why, method, head: &str| {
+        let rest = format!("{head}\r\nabc");
+        (why, method, rest, "content-length: 3", "abc")
+    };
+    let chunked = |why, method, trailers: &str| {
+        let chunks = "4\r\nabcd\r\n3;ext=1\r\nefg\r\n0\r\n";
+        let rest = format!("Transfer-Encoding: Chunked\r\n\r\n{chunks}{trailers}\r\n");
+        (why, method, rest, "transfer-encoding: chunked", "abcdefg")
+    };
+    let bare = |why, method| (why, method, "\r\n".to_owned(), "", "");
+    let zero = "Content-Length: 0\r\n\r\n".to_owned();
+    let one = "Content-Length: 3\r\n";
+    vec![
+        bare("GET alone", "GET"),
+        bare("POST without a word", "POST"),
+        ("POST of nothing", "POST", zero, "content-length: 0", ""),
+        sized("POST", "POST", one),
+        sized("the same length twice", "PUT", &one.repeat(2)),
+        sized("GET with a body", "GET", one),
+        sized("DELETE with a body", "DELETE", one),
+        chunked("chunks", "POST", ""),
+        chunked("GET with chunks", "GET", ""),
+        chunked(
+            "trailers",
+            "POST",
+            "Authorization: Bearer stolen\r\nX-T: t\r\n",
+        ),
+    ]
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_method_and_body_is_framed_anew() {
     let linkedin = Sandbox::start();
     let peer = Peer::answering(OK).await;
     let gateway = before_peer(&linkedin, &peer).await;
-    let chunks = "4\r\nabcd\r\n3;ext=1\r\nefg\r\n0\r\n";
-    let chunked = "Transfer-Encoding: Chunked\r\n\r\n".to_owned() + chunks;
-    for (why, method, rest, framing, body) in [
-        ("GET alone", "GET", "\r\n", "", ""),
-        (
-            "POST of nothing",
-            "POST",
-            "Content-Length: 0\r\n\r\n",
-            "content-length: 0",
-            "",
-        ),
-        ("POST without a word", "POST", "\r\n", "", ""),
-        (
-            "POST",
-            "POST",
-            "Content-Length: 3\r\n\r\nabc",
-            "content-length: 3",
-            "abc",
-        ),
-        (
-            "the same length twice",
-            "PUT",
-            "Content-Length: 3\r\nContent-Length: 3\r\n\r\nabc",
-            "content-length: 3",
-            "abc",
-        ),
-        (
-            "GET with a body",
-            "GET",
-            "Content-Length: 3\r\n\r\nabc",
-            "content-length: 3",
-            "abc",
-        ),
-        (
-            "DELETE with a body",
-            "DELETE",
-            "Content-Length: 3\r\n\r\nabc",
-            "content-length: 3",
-            "abc",
-        ),
-        (
-            "chunks",
-            "POST",
-            &(chunked.clone() + "\r\n"),
-            "transfer-encoding: chunked",
-            "abcdefg",
-        ),
-        (
-            "GET with chunks",
-            "GET",
-            &(chunked.clone() + "\r\n"),
-            "transfer-encoding: chunked",
-            "abcdefg",
-        ),
-        (
-            "trailers",
-            "POST",
-            &(chunked + "Authorization: Bearer stolen\r\nX-T: t\r\n\r\n"),
-            "transfer-encoding: chunked",
-            "abcdefg",
-        ),
-    ] {
+    for (why, method, rest, framing, body) in bodies() {
+        let rest = &*rest;
         let reply = gateway.ask(gateway.head(method, "/x", "ada") + rest).await;
         assert_eq!(reply.status, 200, "{why}: {}", reply.text());
         let request = peer.last();
@@ -297,7 +277,7 @@ async fn a_status_with_its_reason_passes_whatever_it_is() {
             "{line}"
         );
         let head = String::from_utf8_lossy(&reply.raw_head).into_owned();
-        assert!(head.starts_with(&format!("{}\r\n", line)), "{line}: {head}");
+        assert!(head.starts_with(&format!("{line}\r\n")), "{line}: {head}");
     }
 }
 

@@ -38,11 +38,8 @@ async fn two_members(linkedin: &Sandbox) -> Gateway {
         .await
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn whatever_is_no_valid_key_is_answered_alike() {
-    let linkedin = Sandbox::start();
-    let gateway = two_members(&linkedin).await;
-    let key = gateway.key_for(&["ada"]);
+/// Keys that are revoked and expired.
+fn ended_keys(gateway: &Gateway) -> (String, String) {
     let revoked = gateway.key_for(&["ada"]);
     let id = revoked.split('_').nth(1).unwrap().to_owned();
     gateway.callers.revoke(&id).unwrap();
@@ -53,37 +50,42 @@ async fn whatever_is_no_valid_key_is_answered_alike() {
         expires_at: Some(gateway.clock.seconds() - 1),
     });
     gateway.callers.insert(stored);
-    let wrong = with_wrong_secret(&key);
-    let mistyped = key.replacen("lgk_", "lgk_A", 1);
-    let (short, expired) = (&key[..key.len() - 1], expired.as_str());
-    let foreign_token = linkedin.sign_in("mallory").access_token;
+    (revoked, expired.to_string())
+}
+
+/// What stands in `Authorization`, and why it is no key.
+fn broken(gateway: &Gateway, key: &str) -> Vec<(&'static str, String)> {
+    let bearer = |text: &str| format!("Bearer {text}");
+    let (revoked, expired) = ended_keys(gateway);
+    vec![
+        ("an empty key", bearer("")),
+        ("no scheme", key.to_owned()),
+        ("another scheme", format!("Basic {key}")),
+        ("wrong secret", bearer(&with_wrong_secret(key))),
+        ("mistyped", bearer(&key.replacen("lgk_", "lgk_A", 1))),
+        ("cut short", bearer(&key[..key.len() - 1])),
+        ("too long", bearer(&key.repeat(5))),
+        ("revoked", bearer(&revoked)),
+        ("expired", bearer(&format!("{expired}~ada"))),
+        ("no text", bearer("\u{e4}\u{f6}")),
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_is_no_valid_key_is_answered_alike() {
+    let linkedin = Sandbox::start();
+    let gateway = two_members(&linkedin).await;
+    let key = gateway.key_for(&["ada"]);
+    let foreign = format!("Bearer {}", linkedin.sign_in("mallory").access_token);
+    let mut rows = vec![("no key", String::new())];
+    for (why, text) in broken(&gateway, &key)
+        .into_iter()
+        .chain([("a LinkedIn token", foreign)])
+    {
+        rows.push((why, format!("Authorization: {text}\r\n")));
+    }
     let mut said = Vec::new();
-    for (why, header) in [
-        ("no key", String::new()),
-        ("an empty key", "Authorization: Bearer \r\n".to_owned()),
-        ("no scheme", format!("Authorization: {key}\r\n")),
-        ("another scheme", format!("Authorization: Basic {key}\r\n")),
-        ("wrong secret", format!("Authorization: Bearer {wrong}\r\n")),
-        ("mistyped", format!("Authorization: Bearer {mistyped}\r\n")),
-        ("cut short", format!("Authorization: Bearer {short}\r\n")),
-        (
-            "too long",
-            format!("Authorization: Bearer {key}{key}{key}{key}{key}\r\n"),
-        ),
-        ("revoked", format!("Authorization: Bearer {revoked}\r\n")),
-        (
-            "expired",
-            format!("Authorization: Bearer {expired}~ada\r\n"),
-        ),
-        (
-            "a LinkedIn token",
-            format!("Authorization: Bearer {foreign_token}\r\n"),
-        ),
-        (
-            "no text",
-            "Authorization: Bearer \u{e4}\u{f6}\r\n".to_owned(),
-        ),
-    ] {
+    for (why, header) in rows {
         let reply = ask(&gateway, "/v2/userinfo", &header).await;
         assert_eq!(
             (reply.status, &*reply.code()),

@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod architecture;
+mod bodies;
 mod command_line;
 mod config;
 mod corporate_proxy;
@@ -10,11 +11,14 @@ mod edge;
 mod headers;
 mod keys;
 mod kill;
+mod limits;
 mod path;
+mod peers;
 mod renewal;
 mod repetition;
 mod sandbox_table;
 mod support;
+mod uploads;
 mod wire;
 
 use support::Storm;

@@ -50,7 +50,6 @@ pub(super) fn authority() -> Vec<Row> {
     let at = |authority: &str, host: &str| {
         hosted(&format!("{authority}{me}"), &format!("Host: {host}\r\n"))
     };
-    let host = |line: &str| hosted(me, line);
     vec![
         (
             "absolute form, foreign host",
@@ -82,6 +81,13 @@ pub(super) fn authority() -> Vec<Row> {
             at("http://<host>@evil.example", "<host>"),
             FOREIGN,
         ),
+    ]
+}
+
+/// The same by the `Host` header.
+pub(super) fn host_lines() -> Vec<Row> {
+    let host = |line: &str| hosted("/v2/userinfo", line);
+    vec![
         ("foreign Host", host("Host: evil.example\r\n"), FOREIGN),
         (
             "the API's name as a prefix",
@@ -185,7 +191,6 @@ pub(super) fn protocols() -> Vec<Row> {
 /// Where a body ends: whatever two servers could read differently.
 pub(super) fn framing() -> Vec<Row> {
     let coded = |value: &str| post(&format!("Transfer-Encoding: {value}\r\n"), "0\r\n\r\n");
-    let long = |value: &str| post(&format!("Content-Length: {value}\r\n"), "hello");
     let (both, tail) = (
         "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n",
         "0\r\n\r\n",
@@ -200,7 +205,6 @@ pub(super) fn framing() -> Vec<Row> {
     );
     let two = "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n";
     let mixed = "Transfer-Encoding: identity\r\nTransfer-Encoding: chunked\r\n";
-    let differing = "Content-Length: 5\r\nContent-Length: 6\r\n";
     vec![
         ("CL, then TE", post(both, tail), MALFORMED),
         ("TE, then CL", post(turned, tail), MALFORMED),
@@ -230,6 +234,14 @@ pub(super) fn framing() -> Vec<Row> {
         ("two TE headers", post(two, tail), NOT_DONE),
         ("identity, then chunked", post(mixed, tail), NOT_DONE),
         ("chunked in HTTP/1.0", old, Either(400)),
+    ]
+}
+
+/// Lengths that are none.
+pub(super) fn lengths() -> Vec<Row> {
+    let long = |value: &str| post(&format!("Content-Length: {value}\r\n"), "hello");
+    let differing = "Content-Length: 5\r\nContent-Length: 6\r\n";
+    vec![
         (
             "two lengths that differ",
             post(differing, "hello"),
@@ -358,6 +370,45 @@ pub(super) fn sizes() -> Vec<Row> {
             "announced, not sent",
             post("Content-Length: 99999999999\r\n", ""),
             Ours(413, "body_too_large"),
+        ),
+    ]
+}
+
+/// Heads of requests for `/v2/userinfo` that are meant well; the key's line and the end follow.
+pub(super) fn unusual() -> Vec<(&'static str, &'static str)> {
+    vec![
+        (
+            "absolute form, our host",
+            "GET http://<host>/v2/userinfo HTTP/1.1\r\nHost: <host>\r\n",
+        ),
+        (
+            "absolute form, the API",
+            "GET https://api.linkedin.com/v2/userinfo HTTP/1.1\r\nHost: api.linkedin.com\r\n",
+        ),
+        (
+            "Host of the API",
+            "GET /v2/userinfo HTTP/1.1\r\nHost: api.linkedin.com\r\n",
+        ),
+        (
+            "a URL behind our base URL",
+            "GET /https://api.linkedin.com/v2/userinfo HTTP/1.1\r\nHost: localhost\r\n",
+        ),
+        (
+            "an empty line before",
+            "\r\nGET /v2/userinfo HTTP/1.1\r\nHost: localhost\r\n",
+        ),
+        ("HTTP/1.0 without Host", "GET /v2/userinfo HTTP/1.0\r\n"),
+        (
+            "settings without an upgrade",
+            "GET /v2/userinfo HTTP/1.1\r\nHost: localhost\r\nHTTP2-Settings: AAMA\r\n",
+        ),
+        (
+            "an empty length",
+            "GET /v2/userinfo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n",
+        ),
+        (
+            "a value that is no ASCII",
+            "GET /v2/userinfo HTTP/1.1\r\nHost: localhost\r\nX-Name: Ad\u{e4}\r\n",
         ),
     ]
 }
