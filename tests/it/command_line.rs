@@ -17,6 +17,7 @@ use linkgate::{
 };
 
 mod served;
+mod starving;
 
 use served::{Served, World};
 
