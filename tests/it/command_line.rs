@@ -19,6 +19,7 @@ use linkgate::{
 };
 
 mod served;
+mod starving;
 
 use served::{Served, World};
 

@@ -75,7 +75,19 @@ impl Served {
     pub(super) fn start_with(world: &World, environment: &[(&str, &str)]) -> Self {
         let mut command = linkgate(world.folder());
         command.arg("serve").envs(environment.iter().copied());
-        let mut lines = Lines::of(&mut command);
+        Self::of(&mut command)
+    }
+
+    /// The same with so few file descriptors.
+    pub(super) fn start_with_files(world: &World, files: u32) -> Self {
+        let mut command = Command::new("sh");
+        let script = format!("ulimit -n {files}; exec \"$0\" serve");
+        command.args(["-c", &script, env!("CARGO_BIN_EXE_linkgate")]);
+        Self::of(command.current_dir(world.folder()))
+    }
+
+    fn of(command: &mut Command) -> Self {
+        let mut lines = Lines::of(command);
         let up = lines.line_with("linkgate is up");
         let address = |name: &str| {
             let found = up.split(&format!("{name}=")).nth(1).unwrap();
@@ -107,6 +119,18 @@ impl Served {
             assert!(Instant::now() < until, "{answer:?}");
             std::thread::yield_now();
         }
+    }
+
+    /// Seconds of processor time spent so far.
+    pub(super) fn processor_secs(&self) -> f64 {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.lines.child.id())).unwrap();
+        let fields = stat.rsplit(')').next().unwrap().split_whitespace();
+        // proc(5): utime and stime, in hundredths of a second.
+        let ticks = fields
+            .skip(11)
+            .take(2)
+            .map(|field| field.parse::<f64>().unwrap());
+        ticks.sum::<f64>() / 100.0
     }
 
     pub(super) fn signal(&self, signal: Signal) {
