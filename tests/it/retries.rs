@@ -7,6 +7,8 @@ use linkgate::sandbox::{Fault, Kind, Sandbox, Shape};
 
 use crate::support::{Gateway, Reply, post_saying};
 
+use Call::{Create, Delete, Put, Read, TunnelledDelete, TunnelledRead, Upload};
+
 #[tokio::test(flavor = "multi_thread")]
 async fn reads_are_good_while_a_tenth_of_them_meets_a_503() {
     let linkedin = Sandbox::start();
@@ -25,27 +27,59 @@ async fn reads_are_good_while_a_tenth_of_them_meets_a_503() {
     assert_eq!(counts.processed("GET /v2/userinfo"), 600);
 }
 
-/// Why, method and path, more headers, body, what is met, status in the end, times LinkedIn was asked.
-type Row = (
-    &'static str,
-    &'static str,
-    &'static str,
-    &'static str,
-    Kind,
-    u16,
-    usize,
-);
+/// What the caller asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Call {
+    Read,
+    Create,
+    Put,
+    Delete,
+    TunnelledRead,
+    TunnelledDelete,
+    Upload,
+}
 
-const PUT: &str = "PUT /rest/adAccounts/512345001";
-const DELETE: &str = "DELETE /rest/adAccounts/512345002";
-const TUNNEL: &str = "X-HTTP-Method-Override: GET\r\n\
-    Content-Type: application/x-www-form-urlencoded\r\n";
-const TUNNELLED_DELETE: &str = "X-HTTP-Method-Override: GET\r\nX-RestLi-Method: BATCH_DELETE\r\n\
-    Content-Type: application/x-www-form-urlencoded\r\n";
-const FINDER: &str = "POST /rest/adAccounts";
-const JSON: &str = "Content-Type: application/json\r\n";
-const NAMED: &str = r#"{"name":"Difference Engines"}"#;
-const UPLOAD: &str = "PUT /dms-uploads/C4/x";
+impl Call {
+    fn target(self) -> &'static str {
+        match self {
+            Read => "GET /v2/me",
+            Create => "POST /rest/posts",
+            Put => "PUT /rest/adAccounts/512345001",
+            Delete => "DELETE /rest/adAccounts/512345002",
+            TunnelledRead | TunnelledDelete => "POST /rest/adAccounts",
+            Upload => "PUT /dms-uploads/C4/x",
+        }
+    }
+
+    fn headers(self) -> &'static str {
+        match self {
+            Read | Delete => "",
+            Create | Put | Upload => "Content-Type: application/json\r\n",
+            TunnelledRead => {
+                "X-HTTP-Method-Override: GET\r\n\
+                 Content-Type: application/x-www-form-urlencoded\r\n"
+            }
+            TunnelledDelete => {
+                "X-HTTP-Method-Override: GET\r\nX-RestLi-Method: BATCH_DELETE\r\n\
+                 Content-Type: application/x-www-form-urlencoded\r\n"
+            }
+        }
+    }
+
+    fn body(self, why: &str) -> Option<String> {
+        match self {
+            Read | Delete => None,
+            Create => Some(post_saying(why)),
+            Put => Some(String::from(r#"{"name":"Difference Engines"}"#)),
+            TunnelledRead => Some(String::from("q=search")),
+            TunnelledDelete => Some(String::from("ids=List(9)")),
+            Upload => Some(String::from("bytes")),
+        }
+    }
+}
+
+/// Why, the call, what it meets, its status in the end, how often LinkedIn was asked.
+type Row = (&'static str, Call, Kind, u16, usize);
 
 fn waiting(status: u16, retry_after: &str) -> Kind {
     Kind::Status {
@@ -56,137 +90,34 @@ fn waiting(status: u16, retry_after: &str) -> Kind {
 }
 
 fn rows(soon: &str) -> Vec<Row> {
-    let get = "GET /v2/me";
-    let post = "POST /rest/posts";
-    let text = "hello";
+    let done = Kind::StatusAfterCommit { status: 500 };
     vec![
-        ("a read after 500", get, "", "", Kind::status(500), 200, 2),
-        (
-            "a read after a loss",
-            get,
-            "",
-            "",
-            Kind::CloseBefore,
-            200,
-            2,
-        ),
-        (
-            "a read after half a head",
-            get,
-            "",
-            "",
-            Kind::HalfHead,
-            200,
-            2,
-        ),
-        ("a read after garbage", get, "", "", Kind::Garbage, 200, 2),
-        ("503, seconds", get, "", "", waiting(503, "1"), 200, 2),
-        ("503, date", get, "", "", waiting(503, soon), 200, 2),
-        ("503, far", get, "", "", waiting(503, "3600"), 503, 1),
-        ("429 on a read", get, "", "", Kind::status(429), 200, 2),
-        ("429, seconds", get, "", "", waiting(429, "1"), 200, 2),
-        ("429, far", get, "", "", waiting(429, "3600"), 429, 1),
-        (
-            "429 on a create, seconds",
-            post,
-            JSON,
-            text,
-            waiting(429, "1"),
-            201,
-            2,
-        ),
-        (
-            "429 on a create, date",
-            post,
-            JSON,
-            text,
-            waiting(429, soon),
-            201,
-            2,
-        ),
-        (
-            "429 on a create, no word",
-            post,
-            JSON,
-            text,
-            Kind::status(429),
-            429,
-            1,
-        ),
-        ("PUT after 503", PUT, JSON, NAMED, Kind::status(503), 204, 2),
-        (
-            "PUT after 500, done",
-            PUT,
-            JSON,
-            NAMED,
-            Kind::StatusAfterCommit { status: 500 },
-            204,
-            2,
-        ),
-        (
-            "PUT after a loss",
-            PUT,
-            JSON,
-            NAMED,
-            Kind::CloseAfterCommit,
-            204,
-            2,
-        ),
-        (
-            "DELETE after 503",
-            DELETE,
-            "",
-            "",
-            Kind::status(503),
-            503,
-            1,
-        ),
-        (
-            "DELETE after a loss",
-            DELETE,
-            "",
-            "",
-            Kind::CloseBefore,
-            502,
-            1,
-        ),
-        (
-            "a tunnelled read",
-            FINDER,
-            TUNNEL,
-            "q=search",
-            Kind::status(503),
-            200,
-            2,
-        ),
-        (
-            "a tunnelled read, lost",
-            FINDER,
-            TUNNEL,
-            "q=search",
-            Kind::ResetBefore,
-            200,
-            2,
-        ),
-        (
-            "a tunnelled delete",
-            FINDER,
-            TUNNELLED_DELETE,
-            "ids=List(9)",
-            Kind::status(503),
-            503,
-            1,
-        ),
-        ("an upload", UPLOAD, "", "bytes", Kind::status(503), 503, 1),
-        (
-            "an upload, lost",
-            UPLOAD,
-            "",
-            "bytes",
-            Kind::CloseBefore,
-            502,
-            1,
-        ),
+        ("500", Read, Kind::status(500), 200, 2),
+        ("lost", Read, Kind::CloseBefore, 200, 2),
+        ("half a head", Read, Kind::HalfHead, 200, 2),
+        ("garbage", Read, Kind::Garbage, 200, 2),
+        ("503, seconds", Read, waiting(503, "1"), 200, 2),
+        ("503, date", Read, waiting(503, soon), 200, 2),
+        ("503, far", Read, waiting(503, "3600"), 503, 1),
+        ("429, silent", Read, Kind::status(429), 200, 2),
+        ("429, seconds", Read, waiting(429, "1"), 200, 2),
+        ("429, far", Read, waiting(429, "3600"), 429, 1),
+        ("429, seconds", Create, waiting(429, "1"), 201, 2),
+        ("429, date", Create, waiting(429, soon), 201, 2),
+        ("429, silent", Create, Kind::status(429), 429, 1),
+        ("503, seconds", Create, waiting(503, "1"), 503, 1),
+        ("503", Put, Kind::status(503), 204, 2),
+        ("500, but done", Put, done, 204, 2),
+        ("lost, but done", Put, Kind::CloseAfterCommit, 204, 2),
+        ("503, far", Put, waiting(503, "3600"), 503, 1),
+        ("503", Delete, Kind::status(503), 503, 1),
+        ("lost", Delete, Kind::CloseBefore, 502, 1),
+        ("503", TunnelledRead, Kind::status(503), 200, 2),
+        ("lost", TunnelledRead, Kind::ResetBefore, 200, 2),
+        ("503", TunnelledDelete, Kind::status(503), 503, 1),
+        ("lost", TunnelledDelete, Kind::ResetBefore, 502, 1),
+        ("503", Upload, Kind::status(503), 503, 1),
+        ("lost", Upload, Kind::CloseBefore, 502, 1),
     ]
 }
 
@@ -207,21 +138,19 @@ async fn every_row_is_sent_as_often_as_the_table_says() {
 }
 
 async fn meet(linkedin: &Sandbox, gateway: &Gateway, row: &Row, member: &str) {
-    let (why, target, headers, body, kind, status, times) = row;
-    let (method, path) = target.split_once(' ').unwrap();
-    linkedin.fault(Fault::on(target, kind.clone()).for_member(member));
-    let body = match *body {
-        "hello" => post_saying(why),
-        body => body.to_owned(),
-    };
+    let (why, call, kind, status, times) = row;
+    let why = format!("{call:?}, {why}");
+    let (method, path) = call.target().split_once(' ').unwrap();
+    linkedin.fault(Fault::on(call.target(), kind.clone()).for_member(member));
     let path = format!("{path}?of={member}");
-    let length = match method {
-        "GET" | "DELETE" => String::new(),
-        _ => format!("Content-Length: {}\r\n", body.len()),
-    };
+    let body = call.body(&why);
+    let length = body.as_ref().map_or_else(String::new, |body| {
+        format!("Content-Length: {}\r\n", body.len())
+    });
+    let body = body.unwrap_or_default();
     let request = gateway.head(method, &path, member)
         + "LinkedIn-Version: 202609\r\nX-Restli-Protocol-Version: 2.0.0\r\n"
-        + headers
+        + call.headers()
         + &length
         + "\r\n"
         + &body;
@@ -236,7 +165,7 @@ async fn meet(linkedin: &Sandbox, gateway: &Gateway, row: &Row, member: &str) {
         // What LinkedIn lost before it read the body has none on record.
         assert_eq!(asked.last().unwrap().body, body, "{why}: the same body");
     }
-    let incident = gateway.incident_where(why, |record| record.id() == Some(reply.id()));
+    let incident = gateway.incident_where(&why, |record| record.id() == Some(reply.id()));
     let incident = incident.await;
     let attempts = incident.json()["attempts"].as_array().unwrap();
     assert_eq!(attempts.len(), *times, "{why}");

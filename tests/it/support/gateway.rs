@@ -432,7 +432,8 @@ fn settings() -> proxy::Settings {
 fn incidents() -> incident::Settings {
     incident::Settings {
         directory: PathBuf::new(),
-        hold: Duration::from_millis(250),
+        // On a busy machine the record may come late; stories look for it at once.
+        hold: Duration::from_secs(10),
         max_per_minute: 60,
         keep_days: 30,
         keep_bodies_hours: 24,
