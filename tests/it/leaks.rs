@@ -143,10 +143,19 @@ async fn trouble(linkedin: &Sandbox, served: &Served, key: &str, sinks: &mut Sin
         .filter(|reply| reply.header("proxy-status").is_some())
         .flat_map(|reply| [&reply.raw_head[..], &reply.body[..]].concat())
         .collect();
-    for code in ["caller_unknown", "sign_in_needed", "renewal_unavailable", "linkedin_protocol_error"] {
+    for code in [
+        "caller_unknown",
+        "sign_in_needed",
+        "renewal_unavailable",
+        "linkedin_unreachable",
+    ] {
         let needle = format!("\"{code}\"");
         let is_told = memchr::memmem::find(&own, needle.as_bytes()).is_some();
-        assert!(is_told, "no answer said {code}: {}", String::from_utf8_lossy(&own));
+        assert!(
+            is_told,
+            "no answer said {code}: {}",
+            String::from_utf8_lossy(&own)
+        );
     }
     sinks.insert("problem answers".to_owned(), own);
 }
@@ -169,9 +178,19 @@ async fn misplaced_keys(served: &Served, key: &str) -> Vec<Reply> {
     let requests = [
         format!("GET /v2/userinfo?oauth2_access_token={key}~ada HTTP/1.1\r\n{host}\r\n"),
         format!("GET /rest/nothing?a=b&oauth2_access_token={key}~ada&c=d HTTP/1.1\r\n{host}\r\n"),
-        head(served.callers, "GET", &format!("/v2/me?oauth2_access_token={key}"), key) + "\r\n",
+        head(
+            served.callers,
+            "GET",
+            &format!("/v2/me?oauth2_access_token={key}"),
+            key,
+        ) + "\r\n",
         head(served.callers, "GET", "/v2/me", &wrong) + "\r\n",
-        head(served.callers, "GET", &format!("/rest/{key}"), &format!("{key}~ada")) + "\r\n",
+        head(
+            served.callers,
+            "GET",
+            &format!("/rest/{key}"),
+            &format!("{key}~ada"),
+        ) + "\r\n",
         format!("GET /v2/me HTTP/1.1\r\n{host}Authorization: Basic {basic}\r\n\r\n"),
         format!("GET /v2/me HTTP/1.1\r\n{host}Authorization: {key}\r\n\r\n"),
     ];
@@ -180,7 +199,12 @@ async fn misplaced_keys(served: &Served, key: &str) -> Vec<Reply> {
         replies.push(served.connect().await.ask(request).await);
     }
     let query = &replies[0];
-    assert_eq!(query.status, 200, "a key in the query counts: {}", query.text());
+    assert_eq!(
+        query.status,
+        200,
+        "a key in the query counts: {}",
+        query.text()
+    );
     replies
 }
 
@@ -190,7 +214,10 @@ async fn upload(linkedin: &Sandbox, served: &Served, key: &str) -> Vec<Reply> {
     let body = format!(r#"{{"initializeUploadRequest":{{"owner":"{owner}"}}}}"#);
     let begun = post(served, "/rest/images?action=initializeUpload", key, &body).await;
     assert_eq!(begun.status, 200, "{}", begun.text());
-    let url = begun.json()["value"]["uploadUrl"].as_str().unwrap().to_owned();
+    let url = begun.json()["value"]["uploadUrl"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     let path = &url[url.find("/dms-uploads").unwrap()..];
     assert!(path.contains("ut="), "{path}");
     linkedin.fault(Fault::on("PUT /dms-uploads", Kind::status(500)));
@@ -241,7 +268,10 @@ fn ask_commands(place: &Place, sinks: &mut Sinks) {
     ] {
         ask(arguments);
     }
-    for record in place.incidents().list(linkgate::incident::reader::Filter::default()) {
+    for record in place
+        .incidents()
+        .list(linkgate::incident::reader::Filter::default())
+    {
         if let Some(id) = record.unwrap().id() {
             ask(&["incidents", "show", id]);
             ask(&["incidents", "show", id, "--json"]);

@@ -17,8 +17,19 @@ use tokio::{
 
 /// The first part of the path after `/rest/` says how the token comes back.
 pub(super) const CODINGS: [&str; 13] = [
-    "plain", "percent", "escaped", "base64-0", "base64-1", "base64-2", "base64url", "gzip", "gzip-chunked",
-    "split", "header", "cookie", "reason",
+    "plain",
+    "percent",
+    "escaped",
+    "base64-0",
+    "base64-1",
+    "base64-2",
+    "base64url",
+    "gzip",
+    "gzip-chunked",
+    "split",
+    "header",
+    "cookie",
+    "reason",
 ];
 
 pub(super) struct Echo {
@@ -82,22 +93,45 @@ async fn serve(stream: TcpStream, asked: Arc<AtomicUsize>) {
 }
 
 fn answer(head: &str) -> Vec<u8> {
-    let token = header(head, "authorization").trim_start_matches("Bearer ").to_owned();
-    let mut parts = head.split(' ').nth(1).unwrap_or_default().split('/').skip(2);
-    let (coding, status) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-    let said = |text: String| format!(r#"{{"message":"you said {text}","debug":"{text}"}}"#).into_bytes();
+    let token = header(head, "authorization")
+        .trim_start_matches("Bearer ")
+        .to_owned();
+    let mut parts = head
+        .split(' ')
+        .nth(1)
+        .unwrap_or_default()
+        .split('/')
+        .skip(2);
+    let (coding, status) = (
+        parts.next().unwrap_or_default(),
+        parts.next().unwrap_or_default(),
+    );
+    let said =
+        |text: String| format!(r#"{{"message":"you said {text}","debug":"{text}"}}"#).into_bytes();
     let base64 = |shift: usize| {
         let text = format!("{}Bearer {token}", &"zz"[..shift]);
         data_encoding::BASE64.encode(text.as_bytes())
     };
     let plain = said(format!("Bearer {token}"));
     match coding {
-        "percent" => whole(status, "", &said(token.bytes().map(|b| format!("%{b:02x}")).collect())),
-        "escaped" => whole(status, "", &said(token.bytes().map(|b| format!("\\u{b:04x}")).collect())),
+        "percent" => whole(
+            status,
+            "",
+            &said(token.bytes().map(|b| format!("%{b:02x}")).collect()),
+        ),
+        "escaped" => whole(
+            status,
+            "",
+            &said(token.bytes().map(|b| format!("\\u{b:04x}")).collect()),
+        ),
         "base64-0" => whole(status, "", &said(base64(0))),
         "base64-1" => whole(status, "", &said(base64(1))),
         "base64-2" => whole(status, "", &said(base64(2))),
-        "base64url" => whole(status, "", &said(data_encoding::BASE64URL_NOPAD.encode(token.as_bytes()))),
+        "base64url" => whole(
+            status,
+            "",
+            &said(data_encoding::BASE64URL_NOPAD.encode(token.as_bytes())),
+        ),
         "gzip" => whole(status, "Content-Encoding: gzip\r\n", &gzip(&plain)),
         "gzip-chunked" => chunked(status, "Content-Encoding: gzip\r\n", &gzip(&plain), 100),
         "split" => chunked(status, "", &plain, 37),
@@ -105,7 +139,11 @@ fn answer(head: &str) -> Vec<u8> {
             let lines = format!("X-You-Said: Bearer {token}\r\nX-Coded: {}\r\n", base64(1));
             whole(status, &lines, b"you said it above")
         }
-        "cookie" => whole(status, &format!("Set-Cookie: t={token}; Path=/\r\n"), b"you said it above"),
+        "cookie" => whole(
+            status,
+            &format!("Set-Cookie: t={token}; Path=/\r\n"),
+            b"you said it above",
+        ),
         // In the reason phrase, which is dropped on the way, and in plain text.
         "reason" => whole(&format!("{status} {}", &token[..100]), "", &plain),
         _ => whole(status, "", &plain),
@@ -122,7 +160,8 @@ fn whole(status: &str, lines: &str, body: &[u8]) -> Vec<u8> {
 }
 
 fn chunked(status: &str, lines: &str, body: &[u8], size: usize) -> Vec<u8> {
-    let mut out = format!("HTTP/1.1 {status} Echo\r\n{lines}Transfer-Encoding: chunked\r\n\r\n").into_bytes();
+    let mut out =
+        format!("HTTP/1.1 {status} Echo\r\n{lines}Transfer-Encoding: chunked\r\n\r\n").into_bytes();
     for chunk in body.chunks(size) {
         out.extend(format!("{:x}\r\n", chunk.len()).bytes());
         out.extend_from_slice(chunk);

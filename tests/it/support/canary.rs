@@ -29,7 +29,10 @@ impl Hunt {
 
     /// For this one too.
     pub(crate) fn and(mut self, name: &str, secret: &str) -> Self {
-        assert!(secret.len() >= 12, "{name} is too short to be told from chance");
+        assert!(
+            secret.len() >= 12,
+            "{name} is too short to be told from chance"
+        );
         self.secrets.push(Secret::new(name, secret));
         self
     }
@@ -99,7 +102,10 @@ impl Secret {
             ("plain".to_owned(), plain.into()),
             ("percent".to_owned(), percent.to_lowercase().into()),
             ("percent".to_owned(), percent.into_bytes()),
-            ("json escapes".to_owned(), each(&|byte| format!("\\u{byte:04x}")).into()),
+            (
+                "json escapes".to_owned(),
+                each(&|byte| format!("\\u{byte:04x}")).into(),
+            ),
             ("hex".to_owned(), each(&|byte| format!("{byte:02x}")).into()),
         ];
         for shift in 0..3 {
@@ -126,7 +132,10 @@ pub(crate) fn planted(secret: &str) -> Vec<(&'static str, Vec<u8>)> {
     let mut gzip = flate2::write::GzEncoder::new(b"before".to_vec(), flate2::Compression::best());
     gzip.write_all(secret.as_bytes()).unwrap();
     let percent: String = secret.bytes().map(|byte| format!("%{byte:02X}")).collect();
-    let escaped: String = secret.bytes().map(|byte| format!("\\u{byte:04x}")).collect();
+    let escaped: String = secret
+        .bytes()
+        .map(|byte| format!("\\u{byte:04x}"))
+        .collect();
     let base64 = |shift: usize| BASE64.encode(format!("{}{secret}!", &"zzz"[..shift]).as_bytes());
     vec![
         ("plain", secret.into()),
