@@ -116,6 +116,7 @@ async fn damaged_files_are_named_left_alone_and_good_again_once_repaired() {
     let place = Place::before(&linkedin);
     place.import(&linkedin, "ada");
     let key = place.key();
+    settle(&place.path(STORE));
 
     for damage in DAMAGES {
         let (file, kept) = (place.path(damage.file), place.path("kept"));
@@ -151,6 +152,15 @@ async fn damaged_files_are_named_left_alone_and_good_again_once_repaired() {
         reply.text()
     );
     served.terminate().await;
+}
+
+/// Moves what stands in the write-ahead log into the store itself: SQLite would mend the damage with it.
+fn settle(store: &Path) {
+    let connection = rusqlite::Connection::open(store).unwrap();
+    connection
+        .pragma_update(None, "wal_checkpoint", "TRUNCATE")
+        .unwrap();
+    connection.close().unwrap();
 }
 
 /// Every file that holds something, the lock and the shared memory of the moment excepted.

@@ -5,10 +5,12 @@
 
 #![cfg(test)]
 
+mod hold;
 #[path = "../it/kill.rs"]
 mod kill;
 #[expect(
     dead_code,
+    unused_imports,
     reason = "the harness also serves the stories that are told in tests/it alone"
 )]
 #[path = "../it/support/mod.rs"]
