@@ -24,6 +24,7 @@ mod repetition;
 mod retries;
 mod sandbox_table;
 mod shutdown;
+#[expect(dead_code, reason = "the harness also serves tests/storms")]
 mod support;
 mod unauthorized;
 mod uploads;

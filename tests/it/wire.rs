@@ -190,7 +190,7 @@ fn request(gateway: &Gateway, number: usize) -> String {
     // Any order, the same for the same number.
     let shift = number % lines.len();
     lines.rotate_left(shift);
-    if !body.is_empty() && number % 2 == 0 {
+    if !body.is_empty() && number.is_multiple_of(2) {
         lines.insert(3, "tRansfer-Encoding: chunked".to_owned());
         let length = body.len();
         let head = lines.join("\r\n");

@@ -24,7 +24,6 @@ use super::{Reply, caller::Connection, canary, until};
 pub(crate) struct Gateway {
     pub(crate) address: SocketAddr,
     pub(crate) credentials: Credentials,
-    pub(crate) recorder: Recorder,
     pub(crate) metrics: Metrics,
     pub(crate) clock: Clock,
     pub(crate) callers: Callers,
@@ -274,83 +273,30 @@ impl<'a> Plan<'a> {
     pub(crate) async fn start(mut self) -> Gateway {
         let folder = tempfile::tempdir().unwrap();
         let house = tokio::runtime::Handle::current();
-        let ca_file = folder.path().join("ca.pem");
-        std::fs::write(&ca_file, self.linkedin.ca_pem() + "\n" + &self.roots).unwrap();
-        let (api, oauth, uploads) = match self.is_tls {
-            true => (
-                self.linkedin.tls_api_url(),
-                self.linkedin.tls_oauth_url(),
-                self.linkedin.tls_uploads_url(),
-            ),
-            false => (
-                self.linkedin.api_url(),
-                self.linkedin.oauth_url(),
-                self.linkedin.uploads_url(),
-            ),
-        };
-        let (api, uploads) = match &self.reached {
-            Some(url) => (url.clone(), url.clone()),
-            None => (api, uploads),
-        };
-        let dialer = Dialer::new(dial::Settings {
-            ca_file: Some(ca_file),
-            proxy_url: self.corporate_proxy.map(|url| url.parse().unwrap()),
-            proxy_authorization: Some(http::HeaderValue::from_static("Basic dTpw")),
-            connect_time: Duration::from_secs(5),
-        })
-        .unwrap();
+        let dialer = self.dialer(folder.path());
+        let key_file = folder.path().join("linkgate.key");
         let url = format!("sqlite:{}", folder.path().join("linkgate.db").display());
-        let (store, ring) = store::open(&url, &folder.path().join("linkgate.key"))
-            .await
-            .unwrap();
+        let (store, ring) = store::open(&url, &key_file).await.unwrap();
         let live = LiveSecrets::new(ring.clone());
         let (metrics, clock) = (Metrics::default(), self.clock.clone());
-        let mut renewing = credentials::Settings {
-            applications: vec![Application {
-                name: name("default"),
-                client_id: self.linkedin.client_id(),
-                client_secret: self.linkedin.client_secret().into(),
-            }],
-            oauth_url: oauth.parse().unwrap(),
-            ahead_share: 0.1,
-            lag: Duration::from_secs(60),
-            post_time: Duration::from_secs(15),
-            lease: Duration::from_secs(30),
-            max_concurrent: 8,
-            retry_delay: Duration::from_secs(30),
-            max_retry_delay: Duration::from_secs(1800),
+        let foundations = Foundations {
+            store,
+            ring: ring.clone(),
+            live: live.clone(),
+            clock: clock.clone(),
+            dialer: dialer.clone(),
+            metrics: metrics.shard(),
+            house: house.clone(),
         };
-        (self.renewing)(&mut renewing);
-        let credentials = Credentials::start(
-            renewing,
-            Foundations {
-                store,
-                ring: ring.clone(),
-                live: live.clone(),
-                clock: clock.clone(),
-                dialer: dialer.clone(),
-                metrics: metrics.shard(),
-                house: house.clone(),
-            },
-        )
-        .await
-        .unwrap();
-        for (name, answer) in &self.members {
-            credentials
-                .import(&member(name), &answer.json())
-                .await
-                .unwrap();
-        }
+        let credentials = self.credentials(foundations).await;
         let callers = Callers::new(clock.clone(), live.clone());
         self.incidents.directory = folder.path().join("incidents");
         let (recorder, log) =
             Recorder::start(self.incidents, ring, live, clock.clone(), metrics.shard()).unwrap();
-        self.settings.linkedin.api_url = api.parse().unwrap();
-        self.settings.linkedin.uploads_url = uploads.parse().unwrap();
         let parts = Parts {
             credentials: credentials.clone(),
             callers: callers.clone(),
-            recorder: recorder.clone(),
+            recorder,
             metrics: metrics.clone(),
             dialer,
             clock: clock.clone(),
@@ -360,7 +306,6 @@ impl<'a> Plan<'a> {
         let mut gateway = Gateway {
             address: proxy.local_addr(),
             credentials,
-            recorder,
             metrics,
             clock,
             callers,
@@ -372,6 +317,60 @@ impl<'a> Plan<'a> {
         };
         gateway.key = gateway.make_key(Covers::AnyMember, &[]);
         gateway
+    }
+
+    /// The way to the sandbox, or to what stands in its place.
+    fn dialer(&mut self, folder: &std::path::Path) -> Dialer {
+        let ca_file = folder.join("ca.pem");
+        std::fs::write(&ca_file, self.linkedin.ca_pem() + "\n" + &self.roots).unwrap();
+        let (api, uploads) = match (&self.reached, self.is_tls) {
+            (Some(url), _) => (url.clone(), url.clone()),
+            (None, true) => (self.linkedin.tls_api_url(), self.linkedin.tls_uploads_url()),
+            (None, false) => (self.linkedin.api_url(), self.linkedin.uploads_url()),
+        };
+        self.settings.linkedin.api_url = api.parse().unwrap();
+        self.settings.linkedin.uploads_url = uploads.parse().unwrap();
+        let proxy_url = self.corporate_proxy.take();
+        Dialer::new(dial::Settings {
+            ca_file: Some(ca_file),
+            proxy_url: proxy_url.map(|url| url.parse().unwrap()),
+            proxy_authorization: Some(http::HeaderValue::from_static("Basic dTpw")),
+            connect_time: Duration::from_secs(5),
+        })
+        .unwrap()
+    }
+
+    /// Credentials that hold the members' grants.
+    async fn credentials(&mut self, foundations: Foundations) -> Credentials {
+        let oauth_url = match self.is_tls {
+            true => self.linkedin.tls_oauth_url(),
+            false => self.linkedin.oauth_url(),
+        };
+        let mut settings = credentials::Settings {
+            applications: vec![Application {
+                name: name("default"),
+                client_id: self.linkedin.client_id(),
+                client_secret: self.linkedin.client_secret().into(),
+            }],
+            oauth_url: oauth_url.parse().unwrap(),
+            ahead_share: 0.1,
+            lag: Duration::from_secs(60),
+            post_time: Duration::from_secs(15),
+            lease: Duration::from_secs(30),
+            max_concurrent: 8,
+            retry_delay: Duration::from_secs(30),
+            max_retry_delay: Duration::from_secs(1800),
+        };
+        let renewing = std::mem::replace(&mut self.renewing, Box::new(|_| {}));
+        renewing(&mut settings);
+        let credentials = Credentials::start(settings, foundations).await.unwrap();
+        for (name, answer) in &self.members {
+            credentials
+                .import(&member(name), &answer.json())
+                .await
+                .unwrap();
+        }
+        credentials
     }
 }
 
