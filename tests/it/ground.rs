@@ -116,7 +116,6 @@ async fn damaged_files_are_named_left_alone_and_good_again_once_repaired() {
     let place = Place::before(&linkedin);
     place.import(&linkedin, "ada");
     let key = place.key();
-    settle(&place.path(STORE));
 
     for damage in DAMAGES {
         let (file, kept) = (place.path(damage.file), place.path("kept"));
@@ -154,15 +153,6 @@ async fn damaged_files_are_named_left_alone_and_good_again_once_repaired() {
     served.terminate().await;
 }
 
-/// Moves what stands in the write-ahead log into the store itself: SQLite would mend the damage with it.
-fn settle(store: &Path) {
-    let connection = rusqlite::Connection::open(store).unwrap();
-    connection
-        .pragma_update(None, "wal_checkpoint", "TRUNCATE")
-        .unwrap();
-    connection.close().unwrap();
-}
-
 /// Every file that holds something, the lock and the shared memory of the moment excepted.
 fn bytes_below(folder: &Path) -> Vec<(String, Vec<u8>)> {
     let mut all: Vec<(String, Vec<u8>)> = fs::read_dir(folder)
@@ -181,6 +171,18 @@ fn bytes_below(folder: &Path) -> Vec<(String, Vec<u8>)> {
         .collect();
     all.sort();
     all
+}
+
+#[test]
+fn a_command_that_has_ended_leaves_the_whole_store_in_one_file() {
+    let linkedin = Sandbox::start();
+    let place = Place::before(&linkedin);
+
+    for _ in 0..10 {
+        place.key();
+
+        assert!(!place.path("data/linkgate.db-wal").exists());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -147,7 +147,7 @@ async fn trouble(linkedin: &Sandbox, served: &Served, key: &str, sinks: &mut Sin
         "caller_unknown",
         "sign_in_needed",
         "renewal_unavailable",
-        "linkedin_protocol_error",
+        "linkedin_unreachable",
     ] {
         let needle = format!("\"{code}\"");
         let is_told = memchr::memmem::find(&own, needle.as_bytes()).is_some();

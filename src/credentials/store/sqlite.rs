@@ -3,7 +3,12 @@
 //! **Invariant:** WAL with `synchronous=FULL`, so a returned write is on disk (NORMAL loses the last
 //! ones at a power cut); questions wait in a bounded queue and never on the path.
 
-use std::{path::Path, sync::Arc, thread, time::Duration};
+use std::{
+    path::Path,
+    sync::{Arc, Mutex, PoisonError, mpsc as blocking},
+    thread,
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use rusqlite::Connection;
@@ -19,6 +24,8 @@ mod rows;
 
 /// Questions that may wait for the thread; beyond, those who ask wait.
 const QUEUE: usize = 256;
+/// How long the end of the store waits for the file to be closed: a disk may hang.
+const CLOSING: Duration = Duration::from_secs(2);
 /// Change notices a slow listener may be behind.
 const NOTICES: usize = 1024;
 
@@ -30,6 +37,22 @@ pub(super) struct Sqlite {
     jobs: mpsc::Sender<Job>,
     changes: broadcast::Sender<Change>,
     clock: Clock,
+    /// Dropped after `jobs`, whose end is what the thread ends by.
+    _closing: Closing,
+}
+
+/// Waits, when dropped, until the thread has closed the file: a process that ends before leaves all it
+/// wrote in the write-ahead log, and a copy of the file alone would lack it.
+#[derive(Debug)]
+struct Closing(Mutex<blocking::Receiver<()>>);
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        let ended = self.0.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if ended.recv_timeout(CLOSING) == Err(blocking::RecvTimeoutError::Timeout) {
+            tracing::warn!("the store's file was not closed in time");
+        }
+    }
 }
 
 impl Sqlite {
@@ -41,10 +64,13 @@ impl Sqlite {
     ) -> Result<(Self, KeyRing), StoreError> {
         let (mut connection, ring) = opening::open(path, key_file)?;
         let (jobs, mut queue) = mpsc::channel::<Job>(QUEUE);
+        let (closed, closing) = blocking::channel();
         let serve = move || {
             while let Some(job) = queue.blocking_recv() {
                 job(&mut connection);
             }
+            drop(connection);
+            drop(closed);
         };
         thread::Builder::new()
             .name("linkgate-store".to_owned())
@@ -55,6 +81,7 @@ impl Sqlite {
             jobs,
             changes,
             clock,
+            _closing: Closing(Mutex::new(closing)),
         };
         Ok((store, ring))
     }
