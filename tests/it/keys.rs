@@ -124,12 +124,34 @@ fn without_id(reply: &Reply) -> serde_json::Value {
     problem
 }
 
-#[expect(
-    clippy::too_many_lines,
-    reason = "a table: one row for each way to name a member"
-)]
+/// The member who answers, or status and code.
+type Answered = Result<&'static str, (u16, &'static str)>;
+
+const AMBIGUOUS: Answered = Err((400, "member_ambiguous"));
+const NOT_NAMED: Answered = Err((400, "member_not_named"));
+const REFUSED: Answered = Err((403, "caller_not_allowed"));
+const MALFORMED: Answered = Err((400, "request_malformed"));
+
+/// Asks with this key and these headers, and compares.
+async fn check(gateway: &Gateway, linkedin: &Sandbox, row: (&str, &str, &str, Answered)) {
+    let (why, presented, headers, expected) = row;
+    let authorization = format!("Authorization: Bearer {presented}\r\n{headers}");
+    let before = linkedin.counts().requests();
+    let reply = ask(gateway, "/v2/userinfo", &authorization).await;
+    match expected {
+        Ok(member) => {
+            assert_eq!(reply.status, 200, "{why}: {}", reply.text());
+            assert_eq!(reply.json()["sub"], linkedin.sub(member), "{why}");
+        }
+        Err((status, code)) => {
+            assert_eq!((reply.status, &*reply.code()), (status, code), "{why}");
+            assert_eq!(linkedin.counts().requests(), before, "{why}");
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn the_member_is_named_by_key_suffix_or_header_and_never_guessed() {
+async fn the_member_is_the_keys_own_or_named_behind_it() {
     let linkedin = Sandbox::start();
     let gateway = two_members(&linkedin).await;
     let (one, two) = (
@@ -137,119 +159,71 @@ async fn the_member_is_named_by_key_suffix_or_header_and_never_guessed() {
         gateway.key_for(&["ada", "grace"]),
     );
     let (any, nobody) = (gateway.key.clone(), gateway.key_for(&[]));
-    let ambiguous = Err((400, "member_ambiguous"));
-    let not_named = Err((400, "member_not_named"));
-    let refused = Err((403, "caller_not_allowed"));
-    let malformed = Err((400, "request_malformed"));
-    for (why, presented, headers, expected) in [
-        ("the key's own", one.clone(), "", Ok("ada")),
-        ("its own, by suffix", format!("{one}~ada"), "", Ok("ada")),
+    for (why, key, suffix, expected) in [
+        ("the key's own", &one, "", Ok("ada")),
+        ("its own, named", &one, "~ada", Ok("ada")),
+        ("another than its own", &one, "~grace", REFUSED),
+        ("two, none named", &two, "", NOT_NAMED),
+        ("two, one named", &two, "~grace", Ok("grace")),
+        ("any, none named", &any, "", NOT_NAMED),
+        ("any, one named", &any, "~grace", Ok("grace")),
+        ("with its application", &any, "~ada/default", Ok("ada")),
+        ("an unknown application", &any, "~ada/ads", REFUSED),
+        ("an unknown member", &any, "~nobody", REFUSED),
+        ("a key for nobody", &nobody, "~ada", REFUSED),
+        ("a key for nobody, none named", &nobody, "", NOT_NAMED),
+        ("an empty name", &any, "~", MALFORMED),
+        ("a name that cannot be", &any, "~a\\b", MALFORMED),
+    ] {
+        check(
+            &gateway,
+            &linkedin,
+            (why, &format!("{key}{suffix}"), "", expected),
+        )
+        .await;
+    }
+    assert_no_key_at_linkedin(&linkedin);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_named_by_header_must_agree_and_is_never_guessed() {
+    let linkedin = Sandbox::start();
+    let gateway = two_members(&linkedin).await;
+    let (one, two) = (
+        gateway.key_for(&["ada"]),
+        gateway.key_for(&["ada", "grace"]),
+    );
+    let any = gateway.key.clone();
+    let (ada, grace) = ("Linkgate-Member: ada\r\n", "Linkgate-Member: grace\r\n");
+    let both = &*[ada, grace].concat();
+    let (application, ads) = (
+        "Linkgate-Application: default\r\n",
+        "Linkgate-Application: ads\r\n",
+    );
+    for (why, key, suffix, headers, expected) in [
+        ("the key's own", &one, "", ada, Ok("ada")),
+        ("another than its own", &one, "", grace, REFUSED),
+        ("one of two", &two, "", ada, Ok("ada")),
+        ("the same twice", &any, "~ada", ada, Ok("ada")),
+        ("two that differ", &any, "~ada", grace, AMBIGUOUS),
+        ("two headers", &any, "", both, AMBIGUOUS),
+        ("the application", &any, "~ada", application, Ok("ada")),
+        ("two applications", &any, "~ada/default", ads, AMBIGUOUS),
+        ("no name", &any, "", "Linkgate-Member: a b\r\n", MALFORMED),
         (
-            "its own, by header",
-            one.clone(),
-            "Linkgate-Member: ada\r\n",
-            Ok("ada"),
-        ),
-        ("another than its own", format!("{one}~grace"), "", refused),
-        (
-            "another by header",
-            one.clone(),
-            "Linkgate-Member: grace\r\n",
-            refused,
-        ),
-        ("two, none named", two.clone(), "", not_named),
-        ("two, one named", format!("{two}~grace"), "", Ok("grace")),
-        (
-            "two, one by header",
-            two.clone(),
-            "Linkgate-Member: ada\r\n",
-            Ok("ada"),
-        ),
-        ("any, none named", any.clone(), "", not_named),
-        ("any, by suffix", format!("{any}~grace"), "", Ok("grace")),
-        (
-            "with its application",
-            format!("{any}~ada/default"),
+            "line ends in it",
+            &any,
             "",
-            Ok("ada"),
-        ),
-        (
-            "application by header",
-            format!("{any}~ada"),
-            "Linkgate-Application: default\r\n",
-            Ok("ada"),
-        ),
-        (
-            "both alike",
-            format!("{any}~ada"),
-            "Linkgate-Member: ada\r\n",
-            Ok("ada"),
-        ),
-        (
-            "both, different",
-            format!("{any}~ada"),
-            "Linkgate-Member: grace\r\n",
-            ambiguous,
-        ),
-        (
-            "two headers",
-            any.clone(),
-            "Linkgate-Member: ada\r\nLinkgate-Member: grace\r\n",
-            ambiguous,
-        ),
-        (
-            "two applications",
-            format!("{any}~ada/default"),
-            "Linkgate-Application: ads\r\n",
-            ambiguous,
-        ),
-        (
-            "an unknown application",
-            format!("{any}~ada/ads"),
-            "",
-            refused,
-        ),
-        ("an unknown member", format!("{any}~nobody"), "", refused),
-        ("a key for nobody", format!("{nobody}~ada"), "", refused),
-        (
-            "a key for nobody, none named",
-            nobody.clone(),
-            "",
-            not_named,
-        ),
-        ("an empty name", format!("{any}~"), "", malformed),
-        (
-            "a name that cannot be",
-            format!("{any}~a\\b"),
-            "",
-            malformed,
-        ),
-        (
-            "a header that is no name",
-            any.clone(),
-            "Linkgate-Member: a b\r\n",
-            malformed,
-        ),
-        (
-            "a header with CTL-like escapes",
-            any.clone(),
             "Linkgate-Member: a%0d%0ab\r\n",
-            malformed,
+            MALFORMED,
         ),
     ] {
-        let authorization = format!("Authorization: Bearer {presented}\r\n{headers}");
-        let before = linkedin.counts().requests();
-        let reply = ask(&gateway, "/v2/userinfo", &authorization).await;
-        match expected {
-            Ok(member) => {
-                assert_eq!(reply.status, 200, "{why}: {}", reply.text());
-                assert_eq!(reply.json()["sub"], linkedin.sub(member), "{why}");
-            }
-            Err((status, code)) => {
-                assert_eq!((reply.status, &*reply.code()), (status, code), "{why}");
-                assert_eq!(linkedin.counts().requests(), before, "{why}");
-            }
-        }
+        check(
+            &gateway,
+            &linkedin,
+            (why, &format!("{key}{suffix}"), headers, expected),
+        )
+        .await;
     }
     assert_no_key_at_linkedin(&linkedin);
 }

@@ -26,7 +26,20 @@ line() {
     return 1
 }
 
-port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+# Two neighbours below the ephemeral ports: plain and TLS.
+port=$(python3 - <<'PY'
+import random, socket
+while True:
+    port = random.randrange(20000, 30000)
+    try:
+        for near in (port, port + 1):
+            socket.socket().bind(("127.0.0.1", near))
+    except OSError:
+        continue
+    print(port)
+    break
+PY
+)
 "$linkgate" sandbox --listen "127.0.0.1:$port" --tls >sandbox.out 2>&1 &
 started+=($!)
 line sandbox.out "^api_url" >/dev/null
@@ -55,3 +68,7 @@ YAML
     kill "$gateway"
     wait "$gateway" || true
 done
+if curl -sS "http://127.0.0.1:$port/_sandbox/counts" | grep -q '"http2_requests":0,'; then
+    echo "FAILED nothing went to LinkedIn over HTTP/2"
+    exit 1
+fi
