@@ -9,6 +9,7 @@ mod config;
 mod connections;
 mod corporate_proxy;
 mod edge;
+mod frozen;
 mod ground;
 mod headers;
 mod keys;
@@ -36,4 +37,6 @@ use support::Storm;
 const STORM: Storm = Storm {
     failing_calls: 300,
     kills: 5,
+    held_calls: 3,
+    is_timed: false,
 };

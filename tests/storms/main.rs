@@ -5,6 +5,8 @@
 
 #![cfg(test)]
 
+#[path = "../it/frozen.rs"]
+mod frozen;
 mod hold;
 #[path = "../it/kill.rs"]
 mod kill;
@@ -24,4 +26,6 @@ use support::Storm;
 const STORM: Storm = Storm {
     failing_calls: 11_400,
     kills: 100,
+    held_calls: 20,
+    is_timed: true,
 };

@@ -24,6 +24,10 @@ pub(crate) struct Storm {
     pub(crate) failing_calls: usize,
     /// Rounds that end with SIGKILL.
     pub(crate) kills: usize,
+    /// Failed answers that are held by a frozen disk.
+    pub(crate) held_calls: usize,
+    /// Whether bounds on time are held, for which the machine must be one's own.
+    pub(crate) is_timed: bool,
 }
 
 /// Waits until `is_so`, looking every few milliseconds, for at most ten seconds.
