@@ -86,26 +86,26 @@ where
 {
     async fn run(mut self) -> Result<Answer, Failure> {
         let exchange = Rc::clone(&self.exchange);
-        let Some(member) = exchange.member().cloned() else {
+        let Some(member) = exchange.member() else {
             return Err(Failure::Internal);
         };
-        let mut token = self.first_token(&member).await?;
+        let mut token = self.first_token(member).await?;
         let mut history = History::default();
         loop {
             let answer = self.send(&token).await?;
             if answer.status() != StatusCode::UNAUTHORIZED {
-                self.note_proven(&member, &token, answer.status());
+                self.note_proven(member, &token, answer.status());
                 return Ok(answer);
             }
             let refusal = Box::pin(Refusal::read(&self.thread, &exchange, answer)).await;
             let why_not = Box::pin(self.why_not_again(&refusal)).await;
-            token = match (self.cure(&member, &token, &refusal, &mut history)?, why_not) {
+            token = match (self.cure(member, &token, &refusal, &mut history)?, why_not) {
                 (Cure::None(why), _) => {
                     exchange.note_then(format!("not sent again, because {why}"));
                     return Ok(refusal.answer);
                 }
                 (cure, Some(obstacle)) => {
-                    let left = self.leave_to_caller(cure, obstacle, &member, &token, refusal);
+                    let left = self.leave_to_caller(cure, obstacle, member, &token, refusal);
                     return Box::pin(left).await;
                 }
                 (Cure::Other(other), None) => {
@@ -121,7 +121,7 @@ where
                 }
                 (Cure::Renew, None) => {
                     history.has_renewed = true;
-                    let renewed = Box::pin(self.renew(&member, Some(&token))).await?;
+                    let renewed = Box::pin(self.renew(member, Some(&token))).await?;
                     self.again(AttemptReason::Renewed, "the token was renewed", renewed)
                 }
             };

@@ -4,11 +4,12 @@
 //! caller's bytes. Redirects are passed on, never followed; an answer of 101 never switches anything.
 //! **Neighbours:** `backoff` calls it once per attempt and decides what a failure means.
 
-use std::{rc::Rc, time::Duration};
+use std::{future::poll_fn, rc::Rc, task::Poll, time::Duration};
 
 use http::{
     HeaderMap, HeaderValue, Request, StatusCode, Uri, Version,
     header::{AUTHORIZATION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING, VIA},
+    response::Parts,
     uri::{PathAndQuery, Scheme},
 };
 use hyper::{body::Incoming, client::conn::TrySendError};
@@ -106,7 +107,22 @@ async fn round_trip(
         lease.is_http2(),
     );
     match lease.send(request).await {
-        Ok(response) => pass_on(thread, exchange, lease, response).await,
+        Ok(response) => {
+            let (parts, mut streamed) = pass_on(thread, exchange, lease, response)?;
+            poll_fn(|task| {
+                streamed.poll_first(task);
+                Poll::Ready(())
+            })
+            .await;
+            let answer = Answer::from_parts(parts, AnswerBody::Streamed(streamed));
+            if !uploads::are_told(thread, exchange, answer.status()) {
+                return Ok(answer);
+            }
+            let began = Instant::now();
+            let rewritten = Box::pin(uploads::rewrite(thread, exchange, answer)).await;
+            exchange.add_linkedin_time(began.elapsed());
+            Ok(rewritten)
+        }
         Err(error) => Err(broken(exchange, lease, error)),
     }
 }
@@ -191,12 +207,12 @@ fn with_prefix(target: &BaseUrl, path: &PathAndQuery) -> PathAndQuery {
 }
 
 /// LinkedIn answered: its headers without one hop's, its body as it comes.
-async fn pass_on(
+fn pass_on(
     thread: &Rc<Thread>,
     exchange: &Rc<Exchange>,
     lease: Lease,
     response: http::Response<Incoming>,
-) -> Result<Answer, Lost> {
+) -> Result<(Parts, Streamed), Lost> {
     let (mut parts, body) = response.into_parts();
     exchange.note_head(
         parts.status,
@@ -219,21 +235,8 @@ async fn pass_on(
     reason.map(|reason| parts.extensions.insert(reason));
 
     let pace = Pace::new(thread.pace(), &thread.alarm);
-    let mut streamed = Streamed::new(body, lease, Rc::clone(exchange), pace, passes_trailers);
-    std::future::poll_fn(|task| {
-        streamed.poll_first(task);
-        std::task::Poll::Ready(())
-    })
-    .await;
-    let tells_upload_urls = uploads::are_told(thread, exchange, parts.status);
-    let answer = Answer::from_parts(parts, AnswerBody::Streamed(streamed));
-    if tells_upload_urls {
-        let began = Instant::now();
-        let rewritten = Box::pin(uploads::rewrite(thread, exchange, answer)).await;
-        exchange.add_linkedin_time(began.elapsed());
-        return Ok(rewritten);
-    }
-    Ok(answer)
+    let streamed = Streamed::new(body, lease, Rc::clone(exchange), pace, passes_trailers);
+    Ok((parts, streamed))
 }
 
 fn not_connected(exchange: &Exchange, error: &DialError) -> Lost {

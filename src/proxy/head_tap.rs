@@ -43,9 +43,23 @@ pub(crate) struct Tap {
     informational: RefCell<Vec<StatusCode>>,
 }
 
-/// Built once: making a searcher costs as much as searching a head with it.
+/// Built once: making a searcher costs as much as searching a head with it. Begins with LF, as a
+/// search for two line ends stumbles over each one.
 static EMPTY_LINE: LazyLock<memmem::Finder<'static>> =
-    LazyLock::new(|| memmem::Finder::new(b"\r\n\r\n"));
+    LazyLock::new(|| memmem::Finder::new(b"\n\r\n"));
+
+/// Where the head ends: behind the first empty line.
+fn end_of_head(bytes: &[u8]) -> Option<usize> {
+    let mut from = 0;
+    while let Some(at) = EMPTY_LINE.find(bytes.get(from..)?) {
+        from += at + 1;
+        let before = bytes.get(..from - 1)?;
+        if before.ends_with(b"\r") {
+            return Some(from + 2);
+        }
+    }
+    None
+}
 
 /// More 1xx heads than this before one answer are not worth remembering.
 const MAX_INFORMATIONAL: usize = 8;
@@ -86,9 +100,9 @@ impl HeadBuffer {
         let taken = chunk.get(..room).unwrap_or(chunk);
         self.bytes.extend_from_slice(taken);
         let fresh = self.bytes.get(from..).unwrap_or_default();
-        match EMPTY_LINE.find(fresh) {
-            Some(at) => {
-                let end = from + at + 4;
+        match end_of_head(fresh) {
+            Some(end) => {
+                let end = from + end;
                 self.complete = Some(end);
                 self.bytes.truncate(end);
                 chunk.get(end.saturating_sub(before)..).unwrap_or_default()
@@ -316,6 +330,10 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Tapped<S> {
         task: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        // One piece is sent for less without a list around it.
+        if let [only] = slices {
+            return self.poll_write(task, only);
+        }
         let this = self.get_mut();
         let polled = Pin::new(&mut this.stream).poll_write_vectored(task, slices);
         this.tap.write_is_blocked.set(polled.is_pending());

@@ -127,7 +127,14 @@ pub(crate) fn strip_hop(headers: &mut HeaderMap, caller_takes_trailers: bool) {
         name if is_never_passed_on(name) => false,
         _ => !listed.contains(name),
     };
-    if headers.keys().all(stays) {
+    let Some(first) = headers.keys().position(|name| !stays(name)) else {
+        return;
+    };
+    // LinkedIn ends with `Connection` (linkedin.md §5.1): what stands last leaves no gap to close.
+    if first + 1 == headers.keys().len()
+        && let Some(last) = headers.keys().nth(first).cloned()
+    {
+        headers.remove(last);
         return;
     }
     let all = std::mem::take(headers);

@@ -13,6 +13,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::future::Either;
 use http::Request;
 use hyper::{
     body::Incoming,
@@ -349,13 +350,15 @@ impl Lease {
     ///
     /// # Errors
     /// hyper's, with the request if it provably was not sent.
-    pub(crate) async fn send(
+    pub(crate) fn send(
         &mut self,
         request: Request<Replayed>,
-    ) -> Result<http::Response<Incoming>, TrySendError<Request<Replayed>>> {
+    ) -> impl Future<Output = Result<http::Response<Incoming>, TrySendError<Request<Replayed>>>> + use<>
+    {
+        // Handed over at once, so that what is awaited has no room for the request.
         match &mut self.kind {
-            Kind::Http1 { sender, .. } => sender.try_send_request(request).await,
-            Kind::Http2(stream) => stream.0.sender.clone().try_send_request(request).await,
+            Kind::Http1 { sender, .. } => Either::Left(sender.try_send_request(request)),
+            Kind::Http2(stream) => Either::Right(stream.0.sender.clone().try_send_request(request)),
         }
     }
 
