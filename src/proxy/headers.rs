@@ -2,7 +2,7 @@
 
 use http::{
     HeaderMap, HeaderName, HeaderValue,
-    header::{AUTHORIZATION, CONNECTION, CONTENT_LENGTH, HOST, TE, TRANSFER_ENCODING},
+    header::{AUTHORIZATION, CONNECTION, CONTENT_LENGTH, Entry, HOST, TE, TRANSFER_ENCODING},
 };
 
 /// Names the exchange in every answer.
@@ -139,14 +139,15 @@ pub(crate) fn strip_hop(headers: &mut HeaderMap, caller_takes_trailers: bool) {
     }
     let all = std::mem::take(headers);
     headers.reserve(all.len());
-    let mut kept = None;
-    // A name is given with its first value alone.
-    for (name, value) in all {
-        if name.is_some() {
-            kept = name.filter(stays);
-        }
-        if let Some(name) = &kept {
-            headers.append(name, value);
+    let mut all = all.into_iter().peekable();
+    // A name is given with its first value alone; it is moved, as a copy of one would be allocated.
+    while let Some((Some(name), value)) = all.next() {
+        let mut more = std::iter::from_fn(|| all.next_if(|(name, _)| name.is_none()));
+        if !stays(&name) {
+            more.by_ref().for_each(drop);
+        } else if let Entry::Vacant(place) = headers.entry(name) {
+            let mut place = place.insert_entry(value);
+            more.for_each(|(_, value)| place.append(value));
         }
     }
 }
