@@ -71,11 +71,13 @@ struct Storming {
 async fn storm(served: &Served, key: &str, round: usize) -> Storming {
     let read = Arc::new(Mutex::new(Vec::new()));
     let is_over = Arc::new(AtomicBool::new(false));
-    let callers = (0..CALLERS).map(|caller| {
+    let mut callers = Vec::new();
+    for caller in 0..CALLERS {
         let (read, is_over) = (Arc::clone(&read), Arc::clone(&is_over));
         let (address, key) = (served.callers, format!("{key}~ada"));
-        tokio::spawn(async move {
-            let mut connection = Connection::to(address).await;
+        // Here and not in the task, which may get its turn only after the kill.
+        let mut connection = Connection::to(address).await;
+        callers.push(tokio::spawn(async move {
             for number in 0.. {
                 let text = format!("{round}-{caller}-{number}");
                 if is_over.load(Ordering::Relaxed) {
@@ -90,10 +92,10 @@ async fn storm(served: &Served, key: &str, round: usize) -> Storming {
                 assert!([500, 503].contains(&reply.status), "{}", reply.text());
                 read.lock().unwrap().push(reply.id().to_owned());
             }
-        })
-    });
+        }));
+    }
     let storming = Storming {
-        callers: callers.collect(),
+        callers,
         read,
         is_over,
     };
