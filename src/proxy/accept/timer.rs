@@ -11,7 +11,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use super::super::{Settings, head_tap::Tap};
 
 pin_project! {
-    /// Re-armed only when it fires, or when a head comes in pieces.
+    /// Re-armed only when it fires, when a head comes in pieces, or when a caller stops reading.
     pub(super) struct Timer {
         #[pin]
         sleep: Sleep,
@@ -43,6 +43,12 @@ impl Timer {
         if !tap.is_busy() && tap.is_inside_head() && *this.timed_head != Some(tap.since()) {
             *this.timed_head = Some(tap.since());
             this.sleep.as_mut().reset(tap.since() + settings.head_time);
+        }
+        if tap.is_busy() && tap.write_is_blocked() && this.blocked_at.is_none() {
+            *this.blocked_at = Some(tap.bytes_written());
+            this.sleep
+                .as_mut()
+                .reset(Instant::now() + settings.body_idle);
         }
         loop {
             ready!(this.sleep.as_mut().poll(task));
