@@ -23,15 +23,13 @@ use crate::{
     callers::Callers,
     clock::Clock,
     config::{Config, Drain},
-    credentials::{
-        self, Credentials, Foundations,
-        store::{Store, StoreError},
-    },
+    credentials::{self, BadSettings, Credentials, Foundations},
     dial::{BadRoots, Dialer},
     incident::{Log, Recorder, reader::Incidents},
     keyring::{KeyRing, LiveSecrets},
     metrics::Metrics,
     proxy::{self, Proxy},
+    store::{self, Store, StoreError},
 };
 
 mod control;
@@ -61,6 +59,9 @@ pub enum StartError {
     /// The store or its key file.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// Settings of the credentials that contradict each other.
+    #[error(transparent)]
+    Settings(#[from] BadSettings),
     /// The trusted roots.
     #[error(transparent)]
     Roots(#[from] BadRoots),
@@ -86,6 +87,15 @@ pub enum StartError {
     },
 }
 
+impl From<credentials::StartError> for StartError {
+    fn from(error: credentials::StartError) -> Self {
+        match error {
+            credentials::StartError::Settings(error) => error.into(),
+            credentials::StartError::Store(error) => error.into(),
+        }
+    }
+}
+
 /// The parts below every listener: what commands need when no gateway runs.
 pub struct Foundation {
     lock: Lock,
@@ -107,8 +117,7 @@ impl Foundation {
     /// [`StartError`].
     pub async fn lay(config: &Config) -> Result<Self, StartError> {
         let lock = Lock::take(&config.places.lock_file)?;
-        let (store, ring) =
-            credentials::store::open(&config.places.store_url, &config.places.key_file).await?;
+        let (store, ring) = store::open(&config.places.store_url, &config.places.key_file).await?;
         let live = LiveSecrets::new(ring.clone());
         let clock = Clock::system();
         let dialer = Dialer::new(config.dial.clone())?;
@@ -116,7 +125,7 @@ impl Foundation {
         let credentials = Credentials::start(
             config.credentials.clone(),
             Foundations {
-                store: Arc::clone(&store),
+                store: store.clone(),
                 ring: ring.clone(),
                 live: live.clone(),
                 clock: clock.clone(),

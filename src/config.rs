@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use crate::{admin, credentials, dial, incident, proxy, telemetry};
+use crate::{credentials, dial, incident, proxy, telemetry, web};
 
 mod across;
 mod build;
@@ -43,7 +43,7 @@ pub struct Config {
     /// The way to LinkedIn.
     pub dial: dial::Settings,
     /// The admin listener.
-    pub admin: admin::Settings,
+    pub admin: web::Settings,
     /// The operations log.
     pub telemetry: telemetry::Settings,
     /// How the process ends.

@@ -24,6 +24,7 @@ use crate::{
     keyring::{DataKey, Fingerprint, KeyRing, LiveSecrets},
     metrics::Shard,
     secret::Secret,
+    store::{GrantStore, StoreError},
 };
 
 mod cache;
@@ -37,7 +38,6 @@ mod refresher;
 mod run;
 mod sealing;
 mod shared;
-pub mod store;
 
 pub use grant::BadAnswer;
 pub use management::{GrantState, GrantSummary, ManageError};
@@ -46,7 +46,6 @@ use cache::Looked;
 use grant::{Grant, State};
 use refresher::{Goal, UnderWay};
 use shared::{Shared, never_signed_in};
-use store::{Store, StoreError};
 
 /// One LinkedIn developer application.
 #[derive(Clone, Debug)]
@@ -151,6 +150,17 @@ pub enum BadSettings {
     ApplicationTwice(Name),
 }
 
+/// Why credentials did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The settings contradict each other.
+    #[error(transparent)]
+    Settings(#[from] BadSettings),
+    /// The store cannot be read and written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
 impl Settings {
     /// Checks what must hold between these settings.
     ///
@@ -184,7 +194,7 @@ impl Settings {
 #[derive(Clone, Debug)]
 pub struct Foundations {
     /// Where grants rest.
-    pub store: Arc<dyn Store>,
+    pub store: Arc<dyn GrantStore>,
     /// What they are sealed with.
     pub ring: KeyRing,
     /// Where secrets are made known to the redaction door.
@@ -219,8 +229,8 @@ impl Credentials {
     /// Loads all grants, completes what a crash left half done, and begins to serve.
     ///
     /// # Errors
-    /// [`StoreError`]: the settings contradict each other, or the store cannot be read and written.
-    pub async fn start(settings: Settings, on: Foundations) -> Result<Self, StoreError> {
+    /// [`StartError`].
+    pub async fn start(settings: Settings, on: Foundations) -> Result<Self, StartError> {
         let shared = recovery::shared(settings, on)?;
         recovery::load(&shared).await?;
         let watching: Weak<Shared> = Arc::downgrade(&shared);

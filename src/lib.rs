@@ -29,7 +29,9 @@ pub mod exchange;
 pub mod keyring;
 pub mod metrics;
 pub mod secret;
+pub mod store;
 pub mod telemetry;
+pub mod web;
 
 // The operator's side.
 pub mod admin;

@@ -11,9 +11,10 @@ use serde_json::{Value, json};
 use crate::{
     callers::{Callers, Covers, Key, Terms},
     clock::Clock,
-    credentials::{Credentials, ManageError, store::Store},
+    credentials::{Credentials, ManageError},
     exchange::{Member, Name},
     incident::reader::Incidents,
+    store::Store,
 };
 
 use super::{

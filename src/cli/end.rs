@@ -5,7 +5,7 @@ use std::{io, io::Write as _, process::ExitCode};
 use crate::{
     app::{NotLocked, NotReached, Refusal, StartError},
     config::Problems,
-    credentials::store::StoreError,
+    store::StoreError,
 };
 
 /// The exit codes (after sysexits.h).
@@ -69,7 +69,7 @@ impl End {
 fn of_start(error: &StartError) -> Exit {
     match error {
         StartError::Lock(NotLocked::Held { .. }) | StartError::Listen { .. } => Exit::Unavailable,
-        StartError::Roots(_) => Exit::Configuration,
+        StartError::Roots(_) | StartError::Settings(_) => Exit::Configuration,
         StartError::Store(store) => of_store(store),
         StartError::Lock(NotLocked::File { .. }) | StartError::File { .. } => Exit::Failed,
     }
@@ -80,8 +80,7 @@ fn of_store(error: &StoreError) -> Exit {
         StoreError::MissingKey { .. }
         | StoreError::WrongKey { .. }
         | StoreError::KeyFile(_)
-        | StoreError::UnknownUrl
-        | StoreError::Settings(_) => Exit::Configuration,
+        | StoreError::UnknownUrl => Exit::Configuration,
         StoreError::Corrupt { .. }
         | StoreError::Newer { .. }
         | StoreError::Unavailable(_)

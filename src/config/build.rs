@@ -5,11 +5,10 @@ use std::path::{Path, PathBuf};
 use http::{HeaderValue, Uri};
 
 use crate::{
-    admin,
     credentials::{self, Application},
     dial, incident, proxy,
     secret::Secret,
-    telemetry,
+    telemetry, web,
 };
 
 use super::{
@@ -271,8 +270,8 @@ impl Builder<'_> {
         uri.map(Some)
     }
 
-    fn admin(&self) -> Option<admin::Settings> {
-        Some(admin::Settings {
+    fn admin(&self) -> Option<web::Settings> {
+        Some(web::Settings {
             listen: self.read.address("admin.listen")?,
             hosts: self.read.texts("admin.hosts")?,
             max_connections: self.read.size("admin.max_connections")?,

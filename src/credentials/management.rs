@@ -12,9 +12,11 @@ use super::{
     grant::{Grant, State, Terms, TokenAnswer},
     refresher::{self, Goal},
     run,
+};
+use crate::{
+    exchange::{Member, Name},
     store::StoreError,
 };
-use crate::exchange::{Member, Name};
 
 /// How a grant stands now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]

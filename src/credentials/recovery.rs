@@ -25,15 +25,18 @@ use super::{
     refresher::Flights,
     sealing::Sealing,
     shared::{Health, Known, Shared},
+};
+use crate::{
+    exchange::Member,
+    keyring::random_bytes,
     store::{Change, Pending, StoreError},
 };
-use crate::{exchange::Member, keyring::random_bytes};
 
 /// Between two tries of a store that failed, when no renewal tries it.
 const PROBE: Duration = Duration::from_secs(1);
 
 /// Puts the parts together; nothing is read yet.
-pub(super) fn shared(settings: Settings, on: Foundations) -> Result<Arc<Shared>, StoreError> {
+pub(super) fn shared(settings: Settings, on: Foundations) -> Result<Arc<Shared>, BadSettings> {
     settings.check()?;
     let first = settings.applications.first();
     let default_application = first.ok_or(BadSettings::NoApplication)?.name.clone();

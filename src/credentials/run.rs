@@ -13,9 +13,12 @@ use super::{
     oauth::Failure,
     refresher::{Goal, Landing, Told},
     shared::{Shared, Unsaved},
+};
+use crate::{
+    exchange::Member,
+    metrics::RenewalResult,
     store::{Lease, Pending, StoreError},
 };
-use crate::{exchange::Member, metrics::RenewalResult};
 
 mod outcome;
 

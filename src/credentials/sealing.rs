@@ -6,14 +6,12 @@
 use dashmap::DashMap;
 use zeroize::Zeroizing;
 
-use super::{
-    grant::{self, Grant, State, TokenAnswer},
-    store::{Row, Store, StoreError},
-};
+use super::grant::{self, Grant, State, TokenAnswer};
 use crate::{
     exchange::Member,
     keyring::{DataKey, KeyRing, LiveSecrets, Unsealable},
     secret::Secret,
+    store::{GrantStore, Row, StoreError},
 };
 
 /// The data keys, opened.
@@ -45,7 +43,7 @@ impl Sealing {
     /// The member's data key, made and stored if there is none yet.
     pub(super) async fn ensure_data_key(
         &self,
-        store: &dyn Store,
+        store: &dyn GrantStore,
         member: &Member,
     ) -> Result<DataKey, StoreError> {
         if let Some(key) = self.data_key(member) {

@@ -20,20 +20,20 @@ use super::{
     oauth::Endpoint,
     refresher::Flights,
     sealing::Sealing,
-    store::Store,
 };
 use crate::{
     clock::Clock,
     exchange::{Member, Name},
     keyring::LiveSecrets,
     metrics::Shard,
+    store::GrantStore,
 };
 
 pub(super) struct Shared {
     pub(super) settings: Settings,
     pub(super) applications: HashMap<Name, Known>,
     pub(super) default_application: Name,
-    pub(super) store: Arc<dyn Store>,
+    pub(super) store: Arc<dyn GrantStore>,
     pub(super) sealing: Sealing,
     pub(super) live: LiveSecrets,
     pub(super) clock: Clock,

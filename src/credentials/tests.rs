@@ -72,7 +72,7 @@ async fn start(
     clock: &Clock,
 ) -> (Credentials, LiveSecrets, Arc<Faults>) {
     let url = format!("sqlite:{}/linkgate.db", folder.display());
-    let (store, ring) = store::open(&url, &folder.join("linkgate.key"))
+    let (store, ring) = crate::store::open(&url, &folder.join("linkgate.key"))
         .await
         .unwrap();
     let faults = Arc::new(Faults::default());

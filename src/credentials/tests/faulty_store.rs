@@ -12,9 +12,8 @@ use async_trait::async_trait;
 use tokio::sync::broadcast;
 
 use crate::{
-    callers::Key,
-    credentials::store::{Change, Lease, Pending, Row, Store, StoreError},
     exchange::Member,
+    store::{Change, GrantStore, Lease, Pending, Row, StoreError},
 };
 
 /// Which writes fail, as on a full disk.
@@ -30,7 +29,7 @@ pub(super) struct Faults {
 /// The store before which the faults stand.
 #[derive(Debug)]
 pub(super) struct FaultyStore {
-    pub(super) inner: Arc<dyn Store>,
+    pub(super) inner: Arc<dyn GrantStore>,
     pub(super) faults: Arc<Faults>,
 }
 
@@ -42,7 +41,7 @@ fn fail_if(fault: &AtomicBool) -> Result<(), StoreError> {
 }
 
 #[async_trait]
-impl Store for FaultyStore {
+impl GrantStore for FaultyStore {
     async fn grants(&self) -> Result<Vec<(Member, Row)>, StoreError> {
         self.inner.grants().await
     }
@@ -115,15 +114,6 @@ impl Store for FaultyStore {
     }
     async fn journal(&self) -> Result<Vec<(Member, Pending)>, StoreError> {
         self.inner.journal().await
-    }
-    async fn keys(&self) -> Result<Vec<Key>, StoreError> {
-        self.inner.keys().await
-    }
-    async fn keep_key(&self, key: Key) -> Result<(), StoreError> {
-        self.inner.keep_key(key).await
-    }
-    async fn revoke_key(&self, id: &str, at: i64) -> Result<bool, StoreError> {
-        self.inner.revoke_key(id, at).await
     }
     async fn probe(&self) -> Result<(), StoreError> {
         fail_if(&self.faults.save)?;

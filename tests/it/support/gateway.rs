@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use linkgate::{
     callers::{Callers, Covers, Terms},
     clock::Clock,
-    credentials::{self, Application, Credentials, Foundations, store},
+    credentials::{self, Application, Credentials, Foundations},
     dial::{self, Dialer},
     exchange::{Member, Name},
     incident::{
@@ -16,6 +16,7 @@ use linkgate::{
     metrics::Metrics,
     proxy::{self, LinkedIn, Parts, Proxy, Retry},
     sandbox::{Sandbox, TokenAnswer},
+    store,
 };
 
 use super::{Reply, caller::Connection, canary, until};

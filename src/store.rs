@@ -1,11 +1,13 @@
-//! Where grants, keys and the renewal journal rest: one trait, one home per database.
+//! Where everything durable rests but the support log: one trait per part, one home per database.
 //!
-//! Tokens are sealed before they come here, so no store ever sees one. A renewal works on its
-//! member's row under a lease (owner and fence), and every save names the version it was made from.
+//! [`GrantStore`] is what credentials ask, [`KeyStore`] what holds callers' keys; a home is a
+//! [`Store`] and answers them all. Tokens are sealed before they come here, so no store ever sees
+//! one. A renewal works on its member's row under a lease (owner and fence), and every save names
+//! the version it was made from.
 //!
 //! **Invariant:** when a write returns `Ok`, it survives a power cut; a refused open has written
-//! nothing.
-//! **Neighbours:** `credentials::refresher` (the only one to take leases) and `app` (callers' keys).
+//! nothing. SQL stands below `store::sqlite` and nowhere else.
+//! **Neighbours:** `credentials` (the only one to take leases), `app` (callers' keys).
 
 use std::{fmt, path::Path, path::PathBuf, sync::Arc, time::Duration};
 
@@ -22,7 +24,7 @@ use crate::{
 mod sqlite;
 
 #[cfg(test)]
-pub(super) mod suite;
+mod suite;
 
 /// A grant as it rests: what is secret is sealed, the rest is plain for lists and questions.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,7 +81,7 @@ pub struct Pending {
     pub answer: Option<Vec<u8>>,
 }
 
-/// What changed, told to everybody who asked for [`Store::changes`].
+/// What changed, told to everybody who asked for [`GrantStore::changes`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
     /// This member's grant.
@@ -136,14 +138,16 @@ pub enum StoreError {
     /// The lease was lost to another owner.
     #[error("lease was lost")]
     Fenced,
-    /// The settings contradict each other.
-    #[error(transparent)]
-    Settings(#[from] super::BadSettings),
 }
 
-/// The questions asked of a database. Every home answers the same test suite.
+/// A home for everything: what [`open`] gives.
+pub trait Store: GrantStore + KeyStore {}
+
+impl<S: GrantStore + KeyStore> Store for S {}
+
+/// Grants, leases and the renewal journal. Every home answers the same test suite.
 #[async_trait]
-pub trait Store: Send + Sync + fmt::Debug {
+pub trait GrantStore: Send + Sync + fmt::Debug {
     /// All grants.
     ///
     /// # Errors
@@ -153,7 +157,7 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// One member's grant.
     ///
     /// # Errors
-    /// See [`Store::grants`].
+    /// See [`GrantStore::grants`].
     async fn grant(&self, member: &Member) -> Result<Option<Row>, StoreError>;
 
     /// Saves a row whose version is one more than that of the row it was made from (1: there was
@@ -171,26 +175,26 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// Forgets a member: row, journal and data key. Returns whether there was a row.
     ///
     /// # Errors
-    /// See [`Store::grants`].
+    /// See [`GrantStore::grants`].
     async fn forget(&self, member: &Member) -> Result<bool, StoreError>;
 
     /// All wrapped data keys.
     ///
     /// # Errors
-    /// See [`Store::grants`].
+    /// See [`GrantStore::grants`].
     async fn data_keys(&self) -> Result<Vec<(Member, Vec<u8>)>, StoreError>;
 
     /// Keeps a wrapped data key unless there is one; returns the one that is kept.
     ///
     /// # Errors
-    /// See [`Store::grants`].
+    /// See [`GrantStore::grants`].
     async fn keep_data_key(&self, member: &Member, wrapped: Vec<u8>)
     -> Result<Vec<u8>, StoreError>;
 
     /// Takes the lease if it is free, over, or the owner's own; none while another holds it.
     ///
     /// # Errors
-    /// See [`Store::grants`].
+    /// See [`GrantStore::grants`].
     async fn take_lease(
         &self,
         member: &Member,
@@ -212,7 +216,7 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// Gives a lease back; one that was lost is no error.
     ///
     /// # Errors
-    /// See [`Store::grants`].
+    /// See [`GrantStore::grants`].
     async fn release_lease(&self, member: &Member, lease: &Lease) -> Result<(), StoreError>;
 
     /// Writes "about to spend the refresh token" into the journal, over any earlier entry.
@@ -226,7 +230,7 @@ pub trait Store: Send + Sync + fmt::Debug {
         pending: Pending,
     ) -> Result<(), StoreError>;
 
-    /// Writes LinkedIn's sealed answer beside the entry that [`Store::begin`] made.
+    /// Writes LinkedIn's sealed answer beside the entry that [`GrantStore::begin`] made.
     ///
     /// # Errors
     /// [`StoreError::Fenced`]; [`StoreError::Moved`] if the entry is gone.
@@ -240,19 +244,32 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// Removes the journal entry: the refresh token was certainly not spent, or all is saved.
     ///
     /// # Errors
-    /// See [`Store::grants`].
+    /// See [`GrantStore::grants`].
     async fn clear(&self, member: &Member) -> Result<(), StoreError>;
 
     /// All journal entries.
     ///
     /// # Errors
-    /// See [`Store::grants`].
+    /// See [`GrantStore::grants`].
     async fn journal(&self) -> Result<Vec<(Member, Pending)>, StoreError>;
 
+    /// Writes something small, to learn whether writing works.
+    ///
+    /// # Errors
+    /// See [`GrantStore::grants`].
+    async fn probe(&self) -> Result<(), StoreError>;
+
+    /// What changes from now on. A slow listener loses the oldest notices and is told so.
+    fn changes(&self) -> broadcast::Receiver<Change>;
+}
+
+/// Callers' keys.
+#[async_trait]
+pub trait KeyStore: Send + Sync + fmt::Debug {
     /// All callers' keys, revoked ones included.
     ///
     /// # Errors
-    /// See [`Store::grants`].
+    /// [`StoreError::Unavailable`], here and below.
     async fn keys(&self) -> Result<Vec<Key>, StoreError>;
 
     /// Keeps a new key.
@@ -264,17 +281,8 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// Notes that a key is revoked; returns whether there is such a key. A second call changes nothing.
     ///
     /// # Errors
-    /// See [`Store::grants`].
+    /// [`StoreError::Unavailable`].
     async fn revoke_key(&self, id: &str, at: i64) -> Result<bool, StoreError>;
-
-    /// Writes something small, to learn whether writing works.
-    ///
-    /// # Errors
-    /// See [`Store::grants`].
-    async fn probe(&self) -> Result<(), StoreError>;
-
-    /// What changes from now on. A slow listener loses the oldest notices and is told so.
-    fn changes(&self) -> broadcast::Receiver<Change>;
 }
 
 /// Opens the store and its key file.

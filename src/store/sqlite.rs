@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use rusqlite::Connection;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
-use super::{Change, Lease, Pending, Row, Store, StoreError};
+use super::{Change, GrantStore, KeyStore, Lease, Pending, Row, StoreError};
 use crate::{callers::Key, clock::Clock, exchange::Member, keyring::KeyRing};
 
 mod keys;
@@ -117,7 +117,7 @@ impl From<rusqlite::Error> for StoreError {
 }
 
 #[async_trait]
-impl Store for Sqlite {
+impl GrantStore for Sqlite {
     async fn grants(&self) -> Result<Vec<(Member, Row)>, StoreError> {
         self.ask(|connection| rows::all(connection)).await
     }
@@ -226,6 +226,19 @@ impl Store for Sqlite {
         self.ask(|connection| leases::journal(connection)).await
     }
 
+    async fn probe(&self) -> Result<(), StoreError> {
+        let now = self.clock.micros();
+        self.ask(move |connection| opening::write_probe(connection, now))
+            .await
+    }
+
+    fn changes(&self) -> broadcast::Receiver<Change> {
+        self.changes.subscribe()
+    }
+}
+
+#[async_trait]
+impl KeyStore for Sqlite {
     async fn keys(&self) -> Result<Vec<Key>, StoreError> {
         self.ask(|connection| keys::all(connection)).await
     }
@@ -244,16 +257,6 @@ impl Store for Sqlite {
             .await?;
         self.tell(Change::Keys);
         Ok(was_there)
-    }
-
-    async fn probe(&self) -> Result<(), StoreError> {
-        let now = self.clock.micros();
-        self.ask(move |connection| opening::write_probe(connection, now))
-            .await
-    }
-
-    fn changes(&self) -> broadcast::Receiver<Change> {
-        self.changes.subscribe()
     }
 }
 

@@ -5,7 +5,7 @@ use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf};
 use tempfile::TempDir;
 
 use super::*;
-use crate::credentials::store::{self, suite};
+use crate::store::{self, Store, suite};
 
 struct Files {
     _folder: TempDir,

@@ -1,0 +1,18 @@
+-- Notices that a webhook has not taken yet. The body is what is sent, byte for byte.
+CREATE TABLE outbox (
+  id TEXT NOT NULL,
+  webhook TEXT NOT NULL,
+  event TEXT NOT NULL,
+  body TEXT NOT NULL,
+  created_at INTEGER NOT NULL,
+  attempts INTEGER NOT NULL,
+  next_at INTEGER NOT NULL,
+  PRIMARY KEY (id, webhook)
+) STRICT;
+CREATE INDEX outbox_due ON outbox (next_at);
+
+-- What was said already, so that it is not said again after a restart.
+CREATE TABLE told (
+  about TEXT PRIMARY KEY,
+  at INTEGER NOT NULL
+) STRICT;
