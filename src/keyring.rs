@@ -1,11 +1,12 @@
 //! The key ring: sealing what rests on disk, and fingerprints that name a secret without showing it.
 //!
 //! The ring holds the operator's master keys. They seal nothing but data keys; a data key belongs to
-//! one member (or application) and seals that member's tokens and kept bodies.
+//! one member (or application) and seals that member's tokens and kept bodies. What is signed is
+//! signed with keys derived from them (`signing`).
 //!
 //! **Invariant:** the first key seals, every key opens; the fingerprint key is a key of its own and
 //! stays when the others change, so that records of different years can be compared.
-//! **Neighbours:** `credentials` (tokens) and `incident` (bodies, fingerprints).
+//! **Neighbours:** `credentials` (tokens), `incident` (bodies, fingerprints), `connect` (signed links).
 
 use std::{fmt, path::Path, sync::Arc};
 
@@ -16,10 +17,12 @@ use zeroize::Zeroizing;
 mod file;
 mod live;
 mod seal;
+mod signing;
 
 pub use file::KeyFileError;
 pub use live::LiveSecrets;
 pub(crate) use seal::random_bytes;
+pub use signing::SIGNATURE_BYTES;
 
 /// A short keyed fingerprint of a secret (HMAC-SHA-256, 16 hex digits): equal secrets have equal
 /// fingerprints in all records, and nobody without the key can test a guess.
