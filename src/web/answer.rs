@@ -17,6 +17,13 @@ use serde_json::json;
 const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; \
     frame-ancestors 'none'; base-uri 'none'";
 
+/// The policy of a page whose forms also lead to these origins, itself or by redirect: browsers hold
+/// `form-action` against every step a form takes. None if one of them is no header text.
+pub fn policy_with_forms_to(origins: &[String]) -> Option<HeaderValue> {
+    let forms = format!("form-action 'self' {};", origins.join(" "));
+    HeaderValue::try_from(POLICY.replace("form-action 'self';", &forms)).ok()
+}
+
 /// A refusal as `application/problem+json` (RFC 9457), in the form of the gateway's own answers.
 pub fn problem(status: StatusCode, code: &'static str, detail: &str) -> Response {
     let body = json!({
@@ -48,4 +55,22 @@ pub(super) fn guard(headers: &mut HeaderMap) {
     set(X_FRAME_OPTIONS, "DENY");
     set(REFERRER_POLICY, "no-referrer");
     set(CONTENT_SECURITY_POLICY, POLICY);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_policy_for_forms_changes_nothing_but_where_forms_lead() {
+        let policy = policy_with_forms_to(&["https://www.linkedin.com".into()]).unwrap();
+
+        let policy = policy.to_str().unwrap();
+        assert!(
+            policy.contains("form-action 'self' https://www.linkedin.com;"),
+            "{policy}"
+        );
+        assert_eq!(policy.replace(" https://www.linkedin.com", ""), POLICY);
+        assert_eq!(policy_with_forms_to(&["https://a\nb".into()]), None);
+    }
 }

@@ -7,12 +7,15 @@ use axum::{Router, response::IntoResponse, routing::get};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use maud::{DOCTYPE, Markup, html};
 
-/// Where the style sheet is.
-const STYLE_PATH: &str = "/style.css";
+/// Where the style sheet and the icon are, below the place of the listener's pages.
+const STYLE: &str = "/style.css";
+const ICON: &str = "/icon.svg";
 
 /// The routes every listener with pages needs.
 pub fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
-    Router::new().route(STYLE_PATH, get(style))
+    Router::new()
+        .route(STYLE, get(style))
+        .route(ICON, get(icon))
 }
 
 async fn style() -> impl IntoResponse {
@@ -23,8 +26,21 @@ async fn style() -> impl IntoResponse {
     (headers, include_str!("page/style.css"))
 }
 
+async fn icon() -> impl IntoResponse {
+    let headers = [
+        (CONTENT_TYPE, "image/svg+xml"),
+        (CACHE_CONTROL, "public, max-age=3600"),
+    ];
+    (headers, include_str!("page/icon.svg"))
+}
+
 /// A whole page. `navigation` stands at its top, `main` below.
 pub fn frame(title: &str, navigation: &Markup, main: &Markup) -> Markup {
+    frame_at("", title, navigation, main)
+}
+
+/// The same where [`routes`] are nested at `place`, such as `/connect`.
+pub fn frame_at(place: &str, title: &str, navigation: &Markup, main: &Markup) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -33,7 +49,8 @@ pub fn frame(title: &str, navigation: &Markup, main: &Markup) -> Markup {
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
                 title { (title) " · Linkgate" }
-                link rel="stylesheet" href=(STYLE_PATH);
+                link rel="icon" href={ (place) (ICON) };
+                link rel="stylesheet" href={ (place) (STYLE) };
             }
             body {
                 (navigation)
