@@ -315,6 +315,7 @@ async fn start_proxy(
     let parts = proxy::Parts {
         credentials: foundation.credentials.clone(),
         callers: foundation.callers.clone(),
+        sign_in_links: proxy::SignInLinks::default(),
         recorder,
         metrics: foundation.metrics.clone(),
         dialer: foundation.dialer.clone(),

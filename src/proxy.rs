@@ -50,7 +50,7 @@ use exchange::Exchange;
 use head_tap::Tap;
 use thread::{Common, Thread};
 
-pub use settings::{LinkedIn, Retry, Settings, TlsFiles};
+pub use settings::{LinkedIn, Retry, Settings, SignInLinks, TlsFiles};
 pub use tls::TlsFilesError;
 
 /// What the path needs of the rest. Cheap to clone.
@@ -60,6 +60,8 @@ pub struct Parts {
     pub credentials: Credentials,
     /// Keys.
     pub callers: Callers,
+    /// Where members sign in.
+    pub sign_in_links: SignInLinks,
     /// The support log's door.
     pub recorder: Recorder,
     /// Counters.

@@ -124,8 +124,6 @@ impl Builder<'_> {
             max_detached: self.read.size("gateway.max_detached")?,
             linkedin: self.linkedin()?,
             retry: self.retry()?,
-            // Members cannot sign in through this version, so no answer may send them anywhere.
-            connect_url: None,
         })
     }
 

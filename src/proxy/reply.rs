@@ -177,9 +177,7 @@ fn connect_url(thread: &Thread, exchange: &Exchange, failure: &Failure) -> Optio
     let Failure::SignInNeeded { .. } = failure else {
         return None;
     };
-    let (base, member) = (thread.settings.connect_url.as_ref()?, exchange.member()?);
-    let name = member.name.as_ref()?;
-    Some(format!("{base}/connect/{}/{name}", member.application))
+    thread.sign_in_links.link(exchange.member()?)
 }
 
 /// What every answer carries.

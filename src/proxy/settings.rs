@@ -1,8 +1,8 @@
 //! The path's side of the configuration.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{fmt, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
-use crate::dial::BaseUrl;
+use crate::{dial::BaseUrl, exchange::Member};
 
 /// The path's side of the configuration.
 #[derive(Clone, Debug)]
@@ -43,8 +43,37 @@ pub struct Settings {
     pub linkedin: LinkedIn,
     /// What is sent again, and when.
     pub retry: Retry,
-    /// Where members sign in, for `connect_url`; none until connect is configured.
-    pub connect_url: Option<String>,
+}
+
+/// Gives the link by which a member signs in, for `connect_url`; by default there is none. Asked for
+/// answers `sign_in_needed` only.
+#[derive(Clone)]
+pub struct SignInLinks(Arc<Giving>);
+
+type Giving = dyn Fn(&Member) -> Option<String> + Send + Sync;
+
+impl SignInLinks {
+    /// Gives what `giving` gives; it must not wait for anything.
+    pub fn given_by(giving: impl Fn(&Member) -> Option<String> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(giving))
+    }
+
+    /// A link for this member.
+    pub(crate) fn link(&self, member: &Member) -> Option<String> {
+        (self.0)(member)
+    }
+}
+
+impl Default for SignInLinks {
+    fn default() -> Self {
+        Self::given_by(|_| None)
+    }
+}
+
+impl fmt::Debug for SignInLinks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SignInLinks")
+    }
 }
 
 /// Files of the callers' TLS.

@@ -21,7 +21,7 @@ use crate::{
 };
 
 use super::{
-    Parts, Settings,
+    Parts, Settings, SignInLinks,
     admit::hosts::Hosts,
     alarm::Alarm,
     backoff::{budget::Budget, throttle::Throttle},
@@ -61,6 +61,7 @@ pub(crate) struct Thread {
     pub(crate) hosts: Arc<Hosts>,
     pub(crate) credentials: Credentials,
     pub(crate) callers: Callers,
+    pub(crate) sign_in_links: SignInLinks,
     pub(crate) recorder: Recorder,
     pub(crate) clock: Clock,
     pub(crate) shard: Arc<Shard>,
@@ -112,6 +113,7 @@ impl Thread {
             hosts: Arc::clone(&common.hosts),
             credentials: common.parts.credentials.clone(),
             callers: common.parts.callers.clone(),
+            sign_in_links: common.parts.sign_in_links.clone(),
             clock: common.parts.clock.clone(),
             shard: common.parts.metrics.shard(),
             budget: Arc::clone(&common.budget),

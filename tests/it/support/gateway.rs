@@ -297,6 +297,7 @@ impl<'a> Plan<'a> {
         let parts = Parts {
             credentials: credentials.clone(),
             callers: callers.clone(),
+            sign_in_links: proxy::SignInLinks::default(),
             recorder,
             metrics: metrics.clone(),
             dialer,
@@ -425,7 +426,6 @@ fn settings() -> proxy::Settings {
             keep_body_bytes: 65_536,
             keep_body_total_bytes: 64 << 20,
         },
-        connect_url: None,
     }
 }
 
