@@ -28,19 +28,27 @@ use crate::{
 };
 
 mod cache;
+mod connecting;
 mod cooling;
 mod flight;
 mod grant;
+mod identity;
 mod management;
 mod oauth;
+mod profile;
 mod recovery;
 mod refresher;
 mod run;
 mod sealing;
 mod shared;
+mod verdict;
 
+pub use connecting::ConnectError;
 pub use grant::BadAnswer;
 pub use management::{GrantState, GrantSummary, ManageError};
+pub use oauth::AuthorizationCode;
+pub use profile::{Portrait, Profile};
+pub use verdict::Verdict;
 
 use cache::Looked;
 use grant::{Grant, State};
@@ -56,6 +64,11 @@ pub struct Application {
     pub client_id: String,
     /// LinkedIn's client secret.
     pub client_secret: Secret<String>,
+    /// What members are asked for, all at once; none: nobody signs in for this application.
+    pub scopes: Vec<String>,
+    /// Whether LinkedIn has switched on PKCE for native clients (linkedin.md §1.6): a verifier then
+    /// takes the client secret's place, and redirects go to loopback addresses only.
+    pub native_pkce: bool,
 }
 
 /// How credentials are kept and renewed.
@@ -65,6 +78,10 @@ pub struct Settings {
     pub applications: Vec<Application>,
     /// Base of LinkedIn's OAuth endpoints: `accessToken` lives below it.
     pub oauth_url: BaseUrl,
+    /// Base of LinkedIn's API: who signed in is asked there.
+    pub api_url: BaseUrl,
+    /// Where LinkedIn's portraits lie; one that lies elsewhere is not fetched.
+    pub media_url: BaseUrl,
     /// Share of an access token's life at whose start renewal begins (0.1: the last tenth).
     pub ahead_share: f64,
     /// How long a new token may be refused by LinkedIn without meaning anything (linkedin.md §1.5).

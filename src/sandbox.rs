@@ -24,6 +24,7 @@ mod listen;
 mod oauth;
 mod options;
 mod people;
+mod portrait;
 mod posts;
 mod profile;
 mod query;
@@ -143,6 +144,12 @@ impl Sandbox {
     /// Base URL of the upload host.
     #[must_use]
     pub fn uploads_url(&self) -> String {
+        self.api_url()
+    }
+
+    /// Base URL of the host where portraits lie; it speaks no TLS.
+    #[must_use]
+    pub fn media_url(&self) -> String {
         self.api_url()
     }
 
@@ -398,6 +405,8 @@ async fn open(site: &Arc<Site>, server: Arc<rustls::ServerConfig>) -> io::Result
         plain: plain.local_addr()?,
         tls: None,
     };
+    site.media_url
+        .get_or_init(|| format!("http://{}", addresses.plain));
     if let Some(address) = site.options.tls_listen {
         let tls = tokio::net::TcpListener::bind(address).await?;
         addresses.tls = Some(tls.local_addr()?);

@@ -57,6 +57,10 @@ pub struct Row {
     pub renewed_at: Option<i64>,
     /// When the token was last used, in Unix seconds, as of the save.
     pub used_at: Option<i64>,
+    /// Who the member is, sealed; none where nobody asked.
+    pub profile: Option<Vec<u8>>,
+    /// Why it ended, as JSON; none while it lives or where nobody asked.
+    pub verdict: Option<String>,
 }
 
 /// The right to renew one member's grant, for a while.

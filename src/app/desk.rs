@@ -297,7 +297,10 @@ fn managed(error: &ManageError) -> Refusal {
             Refusal::Missing(text)
         }
         ManageError::ApplicationsOwn | ManageError::BadAnswer(_) => Refusal::Malformed(text),
-        ManageError::Store(_) | ManageError::Refused(_) => Refusal::Failed(text),
+        ManageError::AnotherMember(_)
+        | ManageError::AlreadyNamed(_)
+        | ManageError::Store(_)
+        | ManageError::Refused(_) => Refusal::Failed(text),
     }
 }
 

@@ -53,6 +53,7 @@ fn unavailable(address: SocketAddr, source: std::io::Error) -> End {
 fn describe(sandbox: &Sandbox, tls: bool) -> Result<(), End> {
     print::line(&format!("api_url        {}", sandbox.api_url()))?;
     print::line(&format!("oauth_url      {}", sandbox.oauth_url()))?;
+    print::line(&format!("media_url      {}", sandbox.media_url()))?;
     print::line(&format!("client_id      {}", sandbox.client_id()))?;
     print::line(&format!("client_secret  {}", sandbox.client_secret()))?;
     print::line(&format!(

@@ -76,6 +76,7 @@ impl Builder<'_> {
             "linkedin.api_url",
             "linkedin.oauth_url",
             "linkedin.uploads_url",
+            "linkedin.media_url",
         ] {
             let Some(url) = self.read.url(key) else {
                 continue;

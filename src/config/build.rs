@@ -201,6 +201,8 @@ impl Builder<'_> {
         Some(credentials::Settings {
             applications,
             oauth_url: self.read.url("linkedin.oauth_url")?,
+            api_url: self.read.url("linkedin.api_url")?,
+            media_url: self.read.url("linkedin.media_url")?,
             ahead_share,
             lag: self.read.secs("renewal.lag_secs")?,
             post_time: self.read.millis("renewal.post_time_ms")?,
@@ -367,7 +369,52 @@ impl Builder<'_> {
             name: self.read.text(&stem("name"))?.parse().ok()?,
             client_id: client_id?,
             client_secret: Secret::new(client_secret?),
+            scopes: self.scopes(&stem("scopes"))?,
+            native_pkce: self.native_pkce(&stem("native_pkce"))?,
         })
+    }
+
+    /// RFC 6749 §3.3; commas and plus signs are what LinkedIn separates scopes with (linkedin.md §1.2).
+    fn scopes(&mut self, key: &str) -> Option<Vec<String>> {
+        let scopes = self.read.texts(key)?;
+        let is_scope = |scope: &str| {
+            !scope.is_empty()
+                && scope
+                    .bytes()
+                    .all(|b| b.is_ascii_graphic() && !b"\"\\,+%".contains(&b))
+        };
+        let mut seen = std::collections::HashSet::new();
+        let wrong = scopes.iter().find_map(|scope| match is_scope(scope) {
+            false => Some(format!("{scope:?} is no scope")),
+            true if !seen.insert(scope) => Some(format!("{scope:?} stands here twice")),
+            true => None,
+        });
+        let Some(wrong) = wrong else {
+            return Some(scopes);
+        };
+        let problem = Problem::new(&self.read.values.place(key), key, wrong);
+        self.found
+            .push(problem.hint("one scope an item, such as [openid, profile, w_member_social]"));
+        None
+    }
+
+    /// Native clients are sent back to loopback addresses only (linkedin.md §1.6).
+    fn native_pkce(&mut self, key: &str) -> Option<bool> {
+        let is_native = self.read.switch(key)?;
+        let public = self.read.url("connect.public_url");
+        let is_elsewhere = public.is_some_and(|url| {
+            let ip = url.host().parse::<std::net::IpAddr>();
+            !ip.is_ok_and(|ip| ip.is_loopback())
+        });
+        if !is_native || !is_elsewhere {
+            return Some(is_native);
+        }
+        let wrong = "is true, but connect.public_url is no loopback address";
+        let problem = Problem::new(&self.read.values.place(key), key, wrong);
+        self.found.push(problem.hint(
+            "LinkedIn sends native clients back to 127.0.0.1 or [::1] only; false uses the client secret",
+        ));
+        None
     }
 
     fn distinct_names(&mut self, count: usize) {

@@ -160,6 +160,8 @@ impl Page {
         match rest {
             "name" => self.line(1, &format!("{lead}name: {}", key.default)),
             "client_id_env" => self.line(1, &format!("{lead}{rest}: LINKEDIN_CLIENT_ID")),
+            // Both have a default for each application.
+            "scopes" | "native_pkce" => self.line(1, &format!("{lead}{rest}: {}", key.default)),
             "client_secret_env" => self.line(1, &format!("{lead}{rest}: LINKEDIN_CLIENT_SECRET")),
             _ => self.line(1, &format!("{lead}# {rest}: {}", key.default)),
         }

@@ -68,7 +68,6 @@ impl Kind {
     pub(super) fn check(self, node: &Node) -> Result<Checked, String> {
         match (self, &node.value) {
             (Self::Texts, Value::List(list)) => texts(list),
-            (Self::Texts, Value::Raw(text)) if text == "[]" => Ok(Checked::Texts(Vec::new())),
             (Self::Switch, Value::Bool(on)) => Ok(Checked::Switch(*on)),
             (Self::Count(min, max, _), Value::Integer(n)) => count(*n, min, max),
             (Self::Share, Value::Number(n)) => share(*n),
@@ -101,9 +100,13 @@ impl Kind {
             Self::Name if text.parse::<Name>().is_err() => Err(bad()),
             Self::Variable if !is_variable(text) => Err(bad()),
             Self::Word(words) if !words.contains(&text) => Err(bad()),
-            Self::Texts => Ok(Checked::Texts(
-                text.split(',').map(|t| t.trim().to_owned()).collect(),
-            )),
+            Self::Texts => {
+                let inner = text.strip_prefix('[').and_then(|t| t.strip_suffix(']'));
+                let listed = inner.unwrap_or(text).split(',').map(str::trim);
+                let is_empty = inner.is_some_and(|inner| inner.trim().is_empty());
+                let listed = listed.filter(|_| !is_empty).map(str::to_owned);
+                Ok(Checked::Texts(listed.collect()))
+            }
             Self::Text | Self::Name | Self::Path | Self::Variable | Self::Word(_) => {
                 if (1..=1024).contains(&text.len()) && !text.contains(char::is_control) {
                     Ok(Checked::Text(text.to_owned()))

@@ -211,6 +211,15 @@ impl Cache {
         }
     }
 
+    /// Another holder of this URN, among the members that `is_other` names.
+    pub(super) fn holder(&self, urn: &str, is_other: impl Fn(&Member) -> bool) -> Option<Member> {
+        let found = self
+            .entries
+            .iter()
+            .find(|entry| entry.grant.urn.as_deref() == Some(urn) && is_other(entry.key()));
+        found.map(|entry| entry.key().clone())
+    }
+
     /// Drops the member's grant.
     pub(super) fn forget(&self, member: &Member) {
         self.entries.remove(member);

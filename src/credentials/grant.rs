@@ -11,7 +11,7 @@ use http::HeaderValue;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::{Zeroize as _, Zeroizing};
 
-use super::Token;
+use super::{Token, profile::Profile, verdict::Verdict};
 use crate::{keyring::LiveSecrets, secret::Secret};
 
 /// Ten years: a lifetime beyond it is a mistake, and no expiry sum with it can overflow.
@@ -65,6 +65,10 @@ pub(super) struct Grant {
     pub(super) renewals: i64,
     pub(super) renewed_at: Option<i64>,
     pub(super) used_at: Option<i64>,
+    /// Who the member is, as LinkedIn said at sign-in.
+    pub(super) profile: Option<Arc<Profile>>,
+    /// Why it ended, where LinkedIn was asked.
+    pub(super) verdict: Option<Verdict>,
 }
 
 impl Grant {
@@ -252,6 +256,8 @@ impl TokenAnswer {
             renewals: old.map_or(0, |old| old.renewals),
             renewed_at: old.and_then(|old| old.renewed_at),
             used_at: old.and_then(|old| old.used_at),
+            profile: old.and_then(|old| old.profile.clone()),
+            verdict: None,
         }
     }
 }

@@ -8,8 +8,9 @@ use std::{collections::BTreeMap, sync::Arc};
 use serde::Serialize;
 
 use super::{
-    BadAnswer, Credentials, Refused,
+    BadAnswer, Credentials, Refused, Verdict,
     grant::{Grant, State, Terms, TokenAnswer},
+    identity::{self, NotKept, Unknown},
     refresher::{self, Goal},
     run,
 };
@@ -89,6 +90,13 @@ pub struct GrantSummary {
     pub unconfirmed_since: Option<i64>,
     /// Names the access token in records.
     pub fingerprint: String,
+    /// The member's name as LinkedIn gave it at sign-in.
+    pub full_name: Option<String>,
+    /// Why it ended, where LinkedIn was asked.
+    pub verdict: Option<Verdict>,
+    /// What an operator should know of the change that was just made.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub remarks: Vec<String>,
 }
 
 /// Why a change was not made.
@@ -109,9 +117,27 @@ pub enum ManageError {
     /// The store did not take it.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The name belongs to another LinkedIn member.
+    #[error(
+        "the token is another LinkedIn member's than the one {0} was so far; disconnect {0} first"
+    )]
+    AnotherMember(Member),
+    /// The LinkedIn member has another name for this application.
+    #[error("the token's LinkedIn member is {0} already; disconnect that name first, or use it")]
+    AlreadyNamed(Member),
     /// The renewal failed.
     #[error(transparent)]
     Refused(#[from] Refused),
+}
+
+impl ManageError {
+    fn not_kept(why: NotKept, member: &Member) -> Self {
+        match why {
+            NotKept::AnotherMember | NotKept::Unverified => Self::AnotherMember(member.clone()),
+            NotKept::AlreadyNamed(other) => Self::AlreadyNamed(other),
+            NotKept::Store(error) => Self::Store(error),
+        }
+    }
 }
 
 impl Credentials {
@@ -134,28 +160,11 @@ impl Credentials {
             is_issued_now: false,
             is_applications_own: false,
         };
-        let store = &*shared.store;
-        shared.sealing.ensure_data_key(store, member).await?;
-        // Whoever saves between the read and the save is overtaken, not waited for.
-        for _ in 0..10 {
-            let version = store.grant(member).await?.map_or(0, |row| row.version);
-            let mut grant = answer.grant(None, &terms);
-            grant.version = version + 1;
-            grant.urn = answer.urn().or_else(|| self.urn(member));
-            let row = shared.sealing.row(member, &grant);
-            let row = row.map_err(|error| StoreError::Unavailable(error.to_string()))?;
-            match store.save(member, row, None).await {
-                Err(StoreError::Moved) => {}
-                Err(error) => return Err(error.into()),
-                Ok(()) => {
-                    shared.cache.publish(member, grant);
-                    shared.cooling.forgive_member(member);
-                    shared.unconfirmed.remove(member);
-                    return self.show(member);
-                }
-            }
-        }
-        Err(StoreError::Moved.into())
+        let mut grant = answer.grant(None, &terms);
+        identity::keep(shared, member, &mut grant, Unknown::Trusted)
+            .await
+            .map_err(|why| ManageError::not_kept(why, member))?;
+        self.show(member)
     }
 
     /// All grants, in order of application and name.
@@ -289,6 +298,7 @@ impl Credentials {
         let (state, reason) = self.state(member, grant);
         let now = self.0.now();
         let unconfirmed = self.0.unconfirmed.get(member);
+        let profile = grant.profile.as_ref();
         GrantSummary {
             name: member.name.as_ref().map(|name| name.as_str().to_owned()),
             application: member.application.as_str().to_owned(),
@@ -303,6 +313,9 @@ impl Credentials {
             last_used: self.0.cache.used_at(member),
             unconfirmed_since: unconfirmed.map(|at| *at),
             fingerprint: grant.access.fingerprint.to_string(),
+            full_name: profile.and_then(|profile| profile.name.clone()),
+            verdict: grant.verdict.clone(),
+            remarks: Vec::new(),
         }
     }
 }

@@ -1,25 +1,34 @@
-//! LinkedIn's token endpoint: two forms, one connection each, and what its answers mean.
+//! LinkedIn's OAuth conversation: the token endpoint's forms, and what its answers mean.
+//!
+//! The consent page and its code are `code`, who signed in is `userinfo`; every request is one `trip`.
 //!
 //! **Invariant:** no error holds a byte of the form or of a good answer; an answer is read to 64 KiB
 //! and no further; a redirect is never followed.
-//! **Neighbours:** `credentials::refresher` asks, `dial` connects.
+//! **Neighbours:** `credentials::run` and `credentials::connecting` ask, `dial` connects.
 
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::{HeaderMap, Method, Request, StatusCode, header};
-use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
+use http::{HeaderMap, StatusCode, header};
 use serde::Deserialize;
-use tokio::{task::JoinHandle, time::timeout};
 use zeroize::Zeroizing;
 
 use super::{Application, grant::TokenAnswer};
 use crate::{
-    dial::{Alpn, BaseUrl, Dialer, chain},
+    dial::{BaseUrl, Dialer},
     secret::Secret,
 };
+
+mod code;
+mod form;
+mod trip;
+mod userinfo;
+
+pub use code::AuthorizationCode;
+pub(super) use code::{CodeFailure, authorization_url};
+pub(super) use userinfo::{UserInfo, Who};
+
+use form::form;
+use trip::{Answered, Broken, Limits};
 
 /// Ten times the longest answer LinkedIn gives.
 const LONGEST_ANSWER: usize = 64 * 1024;
@@ -128,11 +137,13 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     Some(wait.min(LONGEST_WAIT))
 }
 
-/// The token endpoint of one LinkedIn. Cheap to clone.
+/// One LinkedIn, as far as credentials speak to it. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(super) struct Endpoint {
     pub(super) dialer: Dialer,
     pub(super) oauth_url: BaseUrl,
+    pub(super) api_url: BaseUrl,
+    pub(super) media_url: BaseUrl,
     pub(super) post_time: Duration,
 }
 
@@ -166,99 +177,35 @@ impl Endpoint {
     }
 
     async fn post(&self, form: Zeroizing<String>) -> Result<TokenAnswer, Failure> {
-        let late = || Failure::open(format!("no answer within {:?}", self.post_time));
-        timeout(self.post_time, self.exchange(form))
-            .await
-            .unwrap_or_else(|_| Err(late()))
-    }
-
-    async fn exchange(&self, form: Zeroizing<String>) -> Result<TokenAnswer, Failure> {
-        let unsent = |reason: String| Failure::Transient {
-            reason,
-            retry_after: None,
-            is_open: false,
-        };
-        let dialed = self.dialer.dial(&self.oauth_url, Alpn::Http1).await;
-        let stream = TokioIo::new(dialed.map_err(|error| unsent(error.to_string()))?.stream);
-        let handshake = http1::handshake(stream).await;
-        let (mut sender, connection) = handshake.map_err(|error| unsent(chain(&error)))?;
-        let _connection = AbortOnDrop(tokio::spawn(async move {
-            // What goes wrong on the connection is told to the one request on it.
-            drop(connection.await);
-        }));
-        let request = self.request(form).map_err(|e| unsent(e.to_string()))?;
-        let broken = |error: hyper::Error| Failure::open(chain(&error));
-        let answer = sender.send_request(request).await.map_err(broken)?;
-        let (head, body) = answer.into_parts();
-        let body = Limited::new(body, LONGEST_ANSWER).collect().await;
-        let body = body
-            .map_err(|error| Failure::open(format!("answer broke off: {error}")))?
-            .to_bytes();
-        if head.status != StatusCode::OK {
-            return Err(classify(head.status, &head.headers, &body));
+        let answered = self.ask("/accessToken", form).await.map_err(|broken| {
+            let is_open = matches!(broken, Broken::Open(_));
+            Failure::Transient {
+                reason: broken.reason(),
+                retry_after: None,
+                is_open,
+            }
+        })?;
+        if answered.status != StatusCode::OK {
+            let Answered {
+                status,
+                headers,
+                body,
+            } = &answered;
+            return Err(classify(*status, headers, body));
         }
-        TokenAnswer::parse(&body)
+        TokenAnswer::parse(&answered.body)
             .map_err(|error| Failure::open(format!("token endpoint answered 200, but {error}")))
     }
 
-    fn request(&self, form: Zeroizing<String>) -> http::Result<Request<Full<Bytes>>> {
-        Request::builder()
-            .method(Method::POST)
-            .uri(format!("{}/accessToken", self.oauth_url.path()))
-            .header(header::HOST, self.oauth_url.authority().as_str())
-            .header(header::ACCEPT, "application/json")
-            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
-            .body(Full::new(Bytes::from_owner(FormBytes(form))))
+    /// Posts a form to `path` below LinkedIn's OAuth base.
+    async fn ask(&self, path: &str, form: Zeroizing<String>) -> Result<Answered, Broken> {
+        let request = trip::post(&self.oauth_url, path, form)?;
+        let limits = Limits {
+            time: self.post_time,
+            answer_bytes: LONGEST_ANSWER,
+        };
+        trip::take(&self.dialer, &self.oauth_url, request, limits).await
     }
-}
-
-/// Lets a form be sent without a second copy, and wiped after.
-struct FormBytes(Zeroizing<String>);
-
-impl AsRef<[u8]> for FormBytes {
-    fn as_ref(&self) -> &[u8] {
-        self.0.as_bytes()
-    }
-}
-
-/// Ends the connection's task with the POST, whatever way that ends.
-struct AbortOnDrop(JoinHandle<()>);
-
-impl Drop for AbortOnDrop {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
-/// `application/x-www-form-urlencoded`, everything but unreserved characters escaped.
-fn form(fields: &[(&str, &str)]) -> Zeroizing<String> {
-    // Room for every byte escaped: a text that grew would leave unwiped copies behind.
-    let room = fields
-        .iter()
-        .map(|(name, value)| name.len() + 3 * value.len() + 2);
-    let mut form = Zeroizing::new(String::with_capacity(room.sum()));
-    for (name, value) in fields {
-        if !form.is_empty() {
-            form.push('&');
-        }
-        form.push_str(name);
-        form.push('=');
-        for byte in value.bytes() {
-            match byte {
-                b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                    form.push(char::from(byte));
-                }
-                _ => {
-                    form.push('%');
-                    for half in [byte >> 4, byte & 15] {
-                        let digit = char::from_digit(u32::from(half), 16).unwrap_or('0');
-                        form.push(digit.to_ascii_uppercase());
-                    }
-                }
-            }
-        }
-    }
-    form
 }
 
 #[cfg(test)]

@@ -63,6 +63,8 @@ pub(super) fn shared(settings: Settings, on: Foundations) -> Result<Arc<Shared>,
         endpoint: Endpoint {
             dialer: on.dialer,
             oauth_url: settings.oauth_url.clone(),
+            api_url: settings.api_url.clone(),
+            media_url: settings.media_url.clone(),
             post_time: settings.post_time,
         },
         metrics: on.metrics,
@@ -74,6 +76,7 @@ pub(super) fn shared(settings: Settings, on: Foundations) -> Result<Arc<Shared>,
         health: Health::default(),
         store: on.store,
         unconfirmed: DashMap::new(),
+        naming: tokio::sync::Mutex::default(),
         settings,
     }))
 }

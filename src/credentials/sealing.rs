@@ -3,10 +3,16 @@
 //! **Invariant:** a sealed column opens only at its own place: application, member, field, key id
 //! and row version. A row that was copied, swapped or rolled back does not open.
 
+use std::sync::Arc;
+
 use dashmap::DashMap;
 use zeroize::Zeroizing;
 
-use super::grant::{self, Grant, State, TokenAnswer};
+use super::{
+    grant::{self, Grant, State, TokenAnswer},
+    profile::Profile,
+    verdict::Verdict,
+};
 use crate::{
     exchange::Member,
     keyring::{DataKey, KeyRing, LiveSecrets, Unsealable},
@@ -68,6 +74,7 @@ impl Sealing {
         let key = self.data_key(member).ok_or(Unsealable)?;
         let place = |field: &str| place(member, field, &key, grant.version);
         let refresh = grant.refresh.as_ref();
+        let profile = grant.profile.as_ref();
         Ok(Row {
             version: grant.version,
             access: key.seal(grant::text_of(&grant.access), &place("access")),
@@ -83,6 +90,8 @@ impl Sealing {
             renewals: grant.renewals,
             renewed_at: grant.renewed_at,
             used_at: grant.used_at,
+            profile: profile.map(|profile| key.seal(&profile.to_bytes(), &place("profile"))),
+            verdict: grant.verdict.as_ref().map(Verdict::to_json),
         })
     }
 
@@ -118,7 +127,16 @@ impl Sealing {
             renewals: row.renewals,
             renewed_at: row.renewed_at,
             used_at: row.used_at,
+            profile: Self::profile(member, &key, row).map(Arc::new),
+            verdict: row.verdict.as_deref().and_then(Verdict::from_json),
         })
+    }
+
+    /// A profile that does not open costs the profile and not the grant.
+    fn profile(member: &Member, key: &DataKey, row: &Row) -> Option<Profile> {
+        let place = place(member, "profile", key, row.version);
+        let opened = key.open(row.profile.as_ref()?, &place).ok()?;
+        Profile::from_bytes(&opened)
     }
 
     /// LinkedIn's answer for the journal, bound to the row it was made from and to when it came.

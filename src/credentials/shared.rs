@@ -48,6 +48,8 @@ pub(super) struct Shared {
     pub(super) health: Health,
     /// Members whose last renewal a crash cut short, with when it began.
     pub(super) unconfirmed: DashMap<Member, i64>,
+    /// Held while it is looked up whose a name is, until that is saved.
+    pub(super) naming: tokio::sync::Mutex<()>,
 }
 
 /// An application, with what is asked often at hand.
@@ -64,7 +66,7 @@ impl Shared {
     /// Why no token of `grant` can be used and none can be had.
     pub(super) fn sign_in_needed(&self, grant: &Grant) -> Refused {
         let now = self.now();
-        let (service_error_code, reason) = match grant.state {
+        let (service_error_code, what) = match grant.state {
             State::AccessRefused => (65601, ended("LinkedIn refused the token", grant.ended_at)),
             State::RefreshRefused => (
                 65602,
@@ -82,6 +84,10 @@ impl Shared {
                 ),
             ),
         };
+        let reason = match &grant.verdict {
+            Some(verdict) => format!("{what}: {verdict}"),
+            None => what,
+        };
         Refused::SignInNeeded {
             service_error_code,
             reason: reason.into(),
@@ -98,11 +104,16 @@ pub(super) fn never_signed_in() -> Refused {
 }
 
 fn ended(what: &str, at: Option<i64>) -> String {
-    let date = at.and_then(|at| OffsetDateTime::from_unix_timestamp(at).ok());
-    match date {
-        Some(date) => format!("{what} on {}", date.date()),
+    match at {
+        Some(at) => format!("{what} on {}", day(at)),
         None => what.to_owned(),
     }
+}
+
+/// The UTC day of a time in Unix seconds.
+pub(super) fn day(at: i64) -> String {
+    let date = OffsetDateTime::from_unix_timestamp(at);
+    date.map_or_else(|_| at.to_string(), |date| date.date().to_string())
 }
 
 /// Whether the store takes what it is given.

@@ -9,6 +9,7 @@ use crate::{dial, metrics::Metrics};
 use faulty_store::{Faults, FaultyStore};
 use token_server::{Play, TokenServer};
 
+mod connecting;
 mod crash;
 mod failures;
 mod faulty_store;
@@ -32,9 +33,14 @@ impl World {
     }
 
     async fn before(linkedin: TokenServer) -> Self {
+        let settings = settings(&linkedin);
+        Self::before_with(linkedin, settings).await
+    }
+
+    async fn before_with(linkedin: TokenServer, settings: Settings) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = Clock::system();
-        let (credentials, live, faults) = start(folder.path(), &linkedin, &clock).await;
+        let (credentials, live, faults) = start(folder.path(), settings, &clock).await;
         Self {
             folder,
             linkedin,
@@ -48,7 +54,7 @@ impl World {
     /// The same store in a new process; what the old one had in memory is gone.
     async fn restart(mut self) -> Self {
         (self.credentials, self.live, self.faults) =
-            start(self.folder.path(), &self.linkedin, &self.clock).await;
+            start(self.folder.path(), settings(&self.linkedin), &self.clock).await;
         self
     }
 
@@ -68,7 +74,7 @@ impl World {
 
 async fn start(
     folder: &Path,
-    linkedin: &TokenServer,
+    settings: Settings,
     clock: &Clock,
 ) -> (Credentials, LiveSecrets, Arc<Faults>) {
     let url = format!("sqlite:{}/linkgate.db", folder.display());
@@ -95,9 +101,7 @@ async fn start(
         metrics: Metrics::default().shard(),
         house: Handle::current(),
     };
-    let credentials = Credentials::start(settings(linkedin), foundations)
-        .await
-        .unwrap();
+    let credentials = Credentials::start(settings, foundations).await.unwrap();
     (credentials, live, faults)
 }
 
@@ -106,10 +110,14 @@ fn settings(linkedin: &TokenServer) -> Settings {
         name: name.parse().unwrap(),
         client_id: format!("{name}-id"),
         client_secret: "s3cret+/&".into(),
+        scopes: vec!["openid".to_owned(), "profile".to_owned()],
+        native_pkce: false,
     };
     Settings {
         applications: vec![application("default"), application("ads")],
         oauth_url: linkedin.url.parse().unwrap(),
+        api_url: linkedin.base().parse().unwrap(),
+        media_url: linkedin.base().parse().unwrap(),
         ahead_share: 0.1,
         lag: Duration::from_secs(60),
         post_time: Duration::from_secs(2),

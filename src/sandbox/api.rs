@@ -116,7 +116,7 @@ pub(crate) fn answer(site: &Site, head: &Head, intake: &Intake) -> Answer {
 
 fn ask(site: &Site, resource: Resource, call: &Call) -> Answer {
     match resource {
-        Resource::UserInfo => profile::user_info(call),
+        Resource::UserInfo => profile::user_info(site, call),
         Resource::Me => profile::me(call),
         Resource::PeopleV1 => Answer::legacy(500, "Internal API server error", call.now),
         Resource::Posts => posts::answer(site, call),

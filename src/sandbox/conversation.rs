@@ -15,7 +15,7 @@ use super::faults::Kind;
 use super::ledger::hold;
 use super::request::{Head, RequestBody};
 use super::site::Site;
-use super::{admission, consent, control, oauth, uploads};
+use super::{admission, consent, control, oauth, profile, uploads};
 
 /// Bodies are kept up to here for the resources; beyond it they are only counted.
 const KEPT_BODY_BYTES: usize = 4 << 20;
@@ -231,6 +231,7 @@ fn respond(site: &Site, head: &Head, intake: &Intake) -> Answer {
         "/oauth/v2/introspectToken" => oauth::introspect(site, &form()),
         "/oauth/.well-known/openid-configuration" => oauth::discovery(),
         "/oauth/v2/authorization" | consent::NATIVE_PATH => consent::answer(site, head),
+        _ if path.starts_with(profile::PORTRAITS) => profile::picture(path),
         _ if path.starts_with("/dms-uploads/") => uploads::put(site, head, intake),
         _ => api::answer(site, head, intake),
     }
@@ -323,7 +324,7 @@ fn member_of(site: &Site, head: &Head) -> Option<String> {
 
 /// Known roots get a key of their own; all others share one, so that keys stay few.
 fn route_key(head: &Head) -> String {
-    const ROOTS: [&str; 12] = [
+    const ROOTS: [&str; 13] = [
         "/rest/posts",
         "/v2/ugcPosts",
         "/rest/adAccounts",
@@ -336,6 +337,7 @@ fn route_key(head: &Head) -> String {
         "/v2/me",
         "/rest/sandboxBytes",
         "/dms-uploads",
+        "/dms/image",
     ];
     let method = match head.method.as_str() {
         known @ ("GET" | "POST" | "PUT" | "DELETE" | "HEAD" | "PATCH" | "OPTIONS") => known,

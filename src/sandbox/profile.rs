@@ -7,19 +7,27 @@ use serde_json::json;
 use super::answer::{Answer, Payload};
 use super::api::Call;
 use super::people;
+use super::portrait;
+use super::site::Site;
+
+/// Where members' portraits lie, on media.licdn.com.
+pub(crate) const PORTRAITS: &str = "/dms/image/";
 
 /// `GET /v2/userinfo`; the pairwise `sub` is the member's id for this application.
-pub(crate) fn user_info(call: &Call) -> Answer {
+///
+/// The picture lies where LinkedIn keeps it only by its path: its host is the sandbox.
+pub(crate) fn user_info(site: &Site, call: &Call) -> Answer {
     let Some((member, sub)) = member_of(call) else {
         return not_a_member("userinfo", call);
     };
     let (given, family) = people::full_name(&member);
+    let media_url = site.media_url.get().map_or("", String::as_str);
     let mut body = json!({
         "sub": sub,
         "name": format!("{given} {family}"),
         "given_name": given,
         "family_name": family,
-        "picture": format!("https://media.licdn.com/dms/image/{sub}/profile-displayphoto.jpg"),
+        "picture": format!("{media_url}{PORTRAITS}{sub}/profile-displayphoto-shrink_100_100"),
         "locale": { "country": "US", "language": "en" },
     });
     if let Some(fields) = body
@@ -74,6 +82,17 @@ pub(crate) fn bytes(call: &Call) -> Answer {
     let answer = Answer::empty(200).with("Content-Type", "application/octet-stream");
     Answer {
         body: payload,
+        ..answer
+    }
+}
+
+/// `GET /dms/image/{sub}/…`: a portrait, for which no token is asked.
+pub(crate) fn picture(path: &str) -> Answer {
+    let sub = path.strip_prefix(PORTRAITS).unwrap_or_default();
+    let sub = sub.split('/').next().unwrap_or_default();
+    let answer = Answer::empty(200).with("Content-Type", "image/png");
+    Answer {
+        body: Payload::Whole(portrait::png(sub)),
         ..answer
     }
 }

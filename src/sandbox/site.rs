@@ -3,7 +3,7 @@
 //! **Invariant:** each lock is held for a few lines and never across an await.
 
 use std::any::Any;
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -31,6 +31,8 @@ pub(crate) struct Site {
     pub(crate) daily_calls: Mutex<DailyCalls>,
     pub(crate) faults: Mutex<FaultList>,
     pub(crate) ledger: Ledger,
+    /// Base URL of the plain listener, where portraits lie, once there is one.
+    pub(crate) media_url: OnceLock<String>,
     /// The first panic of a task in here; it is raised again when the sandbox is dropped.
     pub(crate) panicked: Mutex<Option<Box<dyn Any + Send>>>,
     stop: watch::Sender<bool>,
@@ -51,6 +53,7 @@ impl Site {
             daily_calls: Mutex::new(daily_calls),
             faults: Mutex::default(),
             ledger,
+            media_url: OnceLock::new(),
             panicked: Mutex::new(None),
             stop: watch::Sender::new(false),
         }

@@ -32,6 +32,8 @@ pub(super) fn row(version: i64) -> Row {
         renewals: 3,
         renewed_at: Some(5),
         used_at: None,
+        profile: Some(vec![0, 7]),
+        verdict: None,
     }
 }
 
@@ -70,6 +72,8 @@ async fn rows_are_saved_by_compare_and_set(store: &dyn Store) {
         refresh: None,
         urn: None,
         state: "refresh_refused".to_owned(),
+        profile: None,
+        verdict: Some(r#"{"kind":"unknown"}"#.to_owned()),
         ended_at: Some(9),
         ..row(2)
     };

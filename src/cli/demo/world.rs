@@ -39,11 +39,12 @@ pub(super) fn config(
     let text = format!(
         "gateway:\n  listen: 127.0.0.1:{callers}\n\
          admin:\n  listen: 127.0.0.1:{admin}\n\
-         linkedin:\n  api_url: {}\n  oauth_url: {}\n  uploads_url: {}\n  ca_file: sandbox-ca.pem\n\
+         linkedin:\n  api_url: {}\n  oauth_url: {}\n  uploads_url: {}\n  media_url: {}\n  ca_file: sandbox-ca.pem\n\
          applications:\n  - name: default\n    client_id: \"{}\"\n    client_secret_file: client-secret\n",
         linkedin.tls_api_url(),
         linkedin.tls_oauth_url(),
         linkedin.tls_uploads_url(),
+        linkedin.media_url(),
         linkedin.client_id(),
     );
     let path = folder.write("config.yaml", &text)?;

@@ -1,6 +1,6 @@
 //! Keys of LinkedIn's side: addresses, applications, what is sent again, renewals.
 
-use crate::config::kind::Kind::{Count, Name, Path, Share, Switch, Text, Url, Variable};
+use crate::config::kind::Kind::{Count, Name, Path, Share, Switch, Text, Texts, Url, Variable};
 
 use super::{GIB, Key, MIB, bytes, key, millis};
 
@@ -22,6 +22,12 @@ pub(super) const LINKEDIN: &[Key] = &[
         Url,
         "https://www.linkedin.com",
         "a sandbox, for tests; /dms-uploads/** goes there",
+    ),
+    key(
+        "linkedin.media_url",
+        Url,
+        "https://media.licdn.com",
+        "a sandbox, for tests; a member's portrait is fetched from there at sign-in, and from nowhere else",
     ),
     key(
         "linkedin.rewrite_upload_urls",
@@ -133,6 +139,18 @@ pub(super) const APPLICATIONS: &[Key] = &[
         Path,
         "null",
         "file that holds the client secret",
+    ),
+    key(
+        "applications.*.scopes",
+        Texts,
+        "[openid, profile]",
+        "everything that any caller needs, asked of members in one request: asking again with other scopes ends earlier tokens; [] where nobody signs in",
+    ),
+    key(
+        "applications.*.native_pkce",
+        Switch,
+        "false",
+        "true where LinkedIn has switched on PKCE for native clients; members then come back to a loopback address only",
     ),
 ];
 

@@ -1,7 +1,8 @@
-//! A token endpoint that does what a test tells it, and counts.
+//! A LinkedIn that does what a test tells it, and counts: the token endpoint, and whatever else a
+//! test gives a path.
 
 use std::{
-    collections::VecDeque,
+    collections::{HashMap, VecDeque},
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -30,6 +31,9 @@ pub(super) enum Play {
 struct State {
     plays: VecDeque<Play>,
     forms: Vec<String>,
+    /// What other paths answer, and which were asked, in order.
+    pages: HashMap<String, VecDeque<(u16, Bytes)>>,
+    asked: Vec<String>,
 }
 
 /// The server; forms it received are kept.
@@ -82,6 +86,33 @@ impl TokenServer {
         self.state.lock().unwrap().plays.push_back(play);
     }
 
+    /// The address, for everything that is not the token endpoint.
+    pub(super) fn base(&self) -> String {
+        self.url.trim_end_matches("/oauth/v2").to_owned()
+    }
+
+    /// Another path answers this from now on.
+    pub(super) fn page(&self, path: &str, status: u16, body: impl Into<Bytes>) {
+        let answers = [(status, body.into())].into();
+        self.state
+            .lock()
+            .unwrap()
+            .pages
+            .insert(path.to_owned(), answers);
+    }
+
+    /// Another path answers this once, before what it answers from then on.
+    pub(super) fn page_once(&self, path: &str, status: u16, body: impl Into<Bytes>) {
+        let mut state = self.state.lock().unwrap();
+        let answers = state.pages.entry(path.to_owned()).or_default();
+        answers.push_front((status, body.into()));
+    }
+
+    /// The other paths that were asked, in order.
+    pub(super) fn asked(&self) -> Vec<String> {
+        self.state.lock().unwrap().asked.clone()
+    }
+
     pub(super) fn posts(&self) -> usize {
         self.state.lock().unwrap().forms.len()
     }
@@ -102,11 +133,26 @@ impl TokenServer {
         super::eventually("the token endpoint was asked", || self.posts() >= posts).await;
     }
 
+    fn aside(&self, path: &str) -> Response<Full<Bytes>> {
+        let mut state = self.state.lock().unwrap();
+        state.asked.push(path.to_owned());
+        let answers = state.pages.get_mut(path);
+        let answer = answers.and_then(|answers| match answers.len() {
+            0 | 1 => answers.front().cloned(),
+            _ => answers.pop_front(),
+        });
+        let (status, body) = answer.unwrap_or((404, Bytes::new()));
+        let response = Response::builder().status(status);
+        response.body(Full::new(body)).unwrap()
+    }
+
     async fn answer(
         &self,
         request: Request<Incoming>,
     ) -> Result<Response<Full<Bytes>>, std::io::Error> {
-        assert_eq!(request.uri().path(), "/oauth/v2/accessToken");
+        if request.uri().path() != "/oauth/v2/accessToken" {
+            return Ok(self.aside(request.uri().path()));
+        }
         let form = request.into_body().collect().await.unwrap().to_bytes();
         let (play, number) = {
             let mut state = self.state.lock().unwrap();

@@ -7,7 +7,7 @@ use crate::exchange::{Member, Name};
 
 const COLUMNS: &str = "application, member, version, access, refresh, state, ended_at, \
     acquired_at, issued_at, access_expires_at, refresh_expires_at, scopes, urn, renewals, \
-    renewed_at, used_at";
+    renewed_at, used_at, profile, verdict";
 
 /// The member column: empty for an application's own token.
 pub(super) fn member_column(member: &Member) -> &str {
@@ -51,6 +51,8 @@ fn row_of(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
         renewals: row.get("renewals")?,
         renewed_at: row.get("renewed_at")?,
         used_at: row.get("used_at")?,
+        profile: row.get("profile")?,
+        verdict: row.get("verdict")?,
     })
 }
 
@@ -96,16 +98,17 @@ pub(super) fn save(
 
 const INSERT: &str = "INSERT INTO grants (application, member, version, access, refresh, state, \
     ended_at, acquired_at, issued_at, access_expires_at, refresh_expires_at, scopes, urn, \
-    renewals, renewed_at, used_at) \
+    renewals, renewed_at, used_at, profile, verdict) \
     VALUES (:application, :member, :version, :access, :refresh, :state, :ended_at, :acquired_at, \
     :issued_at, :access_expires_at, :refresh_expires_at, :scopes, :urn, :renewals, :renewed_at, \
-    :used_at) ON CONFLICT DO NOTHING";
+    :used_at, :profile, :verdict) ON CONFLICT DO NOTHING";
 
 const UPDATE: &str = "UPDATE grants SET version = :version, access = :access, \
     refresh = :refresh, state = :state, ended_at = :ended_at, acquired_at = :acquired_at, \
     issued_at = :issued_at, access_expires_at = :access_expires_at, \
     refresh_expires_at = :refresh_expires_at, scopes = :scopes, urn = :urn, \
-    renewals = :renewals, renewed_at = :renewed_at, used_at = :used_at \
+    renewals = :renewals, renewed_at = :renewed_at, used_at = :used_at, \
+    profile = :profile, verdict = :verdict \
     WHERE application = :application AND member = :member AND version = :version - 1";
 
 fn write(
@@ -133,6 +136,8 @@ fn write(
             ":renewals": row.renewals,
             ":renewed_at": row.renewed_at,
             ":used_at": row.used_at,
+            ":profile": row.profile,
+            ":verdict": row.verdict,
         })?)
 }
 

@@ -68,9 +68,10 @@ impl Place {
         std::fs::write(folder.path().join("ca.pem"), linkedin.ca_pem()).unwrap();
         let text = format!(
             "gateway:\n  listen: 127.0.0.1:0\nadmin:\n  listen: 127.0.0.1:0\n\
-             linkedin:\n  api_url: {api}\n  oauth_url: {oauth}\n  uploads_url: {uploads}\n  ca_file: ca.pem\n\
+             linkedin:\n  api_url: {api}\n  oauth_url: {oauth}\n  uploads_url: {uploads}\n  media_url: {media}\n  ca_file: ca.pem\n\
              applications:\n  - name: default\n    client_id: '{}'\n    client_secret_env: CLIENT_SECRET\n",
-            linkedin.client_id()
+            linkedin.client_id(),
+            media = linkedin.media_url(),
         );
         std::fs::write(folder.path().join("config.yaml"), text).unwrap();
         let mut environment = BTreeMap::new();
