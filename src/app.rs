@@ -204,6 +204,7 @@ impl App {
                 path: socket,
                 source,
             })?;
+        foundation.credentials.keep_fresh();
         info!(callers = %callers_address, admin = %admin.local_addr(), config = config.incidents.config_hash, "linkgate is up");
         Ok(Self {
             foundation,

@@ -14,11 +14,16 @@ use std::{
 };
 
 use time::OffsetDateTime;
+use tokio::sync::Notify;
 
 /// The time of day, in UTC, with an offset that tests may set. Clones share the offset.
 #[derive(Clone, Debug, Default)]
-pub struct Clock {
-    shift_micros: Arc<AtomicI64>,
+pub struct Clock(Arc<Shift>);
+
+#[derive(Debug, Default)]
+struct Shift {
+    micros: AtomicI64,
+    moved: Notify,
 }
 
 impl Clock {
@@ -31,7 +36,7 @@ impl Clock {
     pub fn micros(&self) -> i64 {
         let since_epoch = system_now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let micros = i64::try_from(since_epoch.as_micros()).unwrap_or(i64::MAX);
-        micros.saturating_add(self.shift_micros.load(Ordering::Relaxed))
+        micros.saturating_add(self.0.micros.load(Ordering::Relaxed))
     }
 
     /// Whole seconds since the Unix epoch: the unit in which LinkedIn and the store speak of expiry.
@@ -47,8 +52,24 @@ impl Clock {
 
     /// Moves this clock (and its clones) forward.
     pub fn advance(&self, by: Duration) {
-        let micros = i64::try_from(by.as_micros()).unwrap_or(i64::MAX);
-        self.shift_micros.fetch_add(micros, Ordering::Relaxed);
+        self.shift(i64::try_from(by.as_micros()).unwrap_or(i64::MAX));
+    }
+
+    /// Moves this clock (and its clones) back, as the system's own may be set back.
+    pub fn set_back(&self, by: Duration) {
+        self.shift(i64::try_from(by.as_micros()).map_or(i64::MIN, |micros| -micros));
+    }
+
+    fn shift(&self, micros: i64) {
+        self.0.micros.fetch_add(micros, Ordering::Relaxed);
+        self.0.moved.notify_one();
+    }
+
+    /// Resolves when the clock was shifted, now or since the last one who waited was told: whoever
+    /// sleeps until a time of day looks at the clock again. One may wait at a time. The system's own
+    /// jumps are told to nobody: a sleep until a time of day must be bounded.
+    pub async fn moved(&self) {
+        self.0.moved.notified().await;
     }
 }
 
@@ -73,5 +94,15 @@ mod tests {
         clock.advance(Duration::from_secs(61 * 86_400));
 
         assert!(clone.seconds() - before >= 61 * 86_400);
+        clone.set_back(Duration::from_secs(62 * 86_400));
+        assert!(clock.seconds() < before);
+    }
+
+    #[tokio::test]
+    async fn whoever_sleeps_by_a_clock_is_told_when_it_moves() {
+        let clock = Clock::system();
+        clock.advance(Duration::from_secs(1));
+
+        clock.clone().moved().await;
     }
 }

@@ -31,6 +31,7 @@ mod cache;
 mod connecting;
 mod cooling;
 mod flight;
+mod forecast;
 mod grant;
 mod identity;
 mod management;
@@ -39,13 +40,16 @@ mod profile;
 mod recovery;
 mod refresher;
 mod run;
+mod scheduler;
 mod sealing;
 mod shared;
+mod uses;
 mod verdict;
 
 pub use connecting::ConnectError;
-pub use grant::BadAnswer;
-pub use management::{GrantState, GrantSummary, ManageError};
+pub use forecast::{Backlog, Forecast, Window};
+pub use grant::{BadAnswer, EndsBecause};
+pub use management::{GrantState, GrantSummary, ManageError, RenewalOutcome};
 pub use oauth::AuthorizationCode;
 pub use profile::{Portrait, Profile};
 pub use verdict::Verdict;
@@ -53,6 +57,7 @@ pub use verdict::Verdict;
 use cache::Looked;
 use grant::{Grant, State};
 use refresher::{Goal, UnderWay};
+use scheduler::By;
 use shared::{Shared, never_signed_in};
 
 /// One LinkedIn developer application.
@@ -90,8 +95,10 @@ pub struct Settings {
     pub post_time: Duration,
     /// How long a flight's lease in the store lasts; longer than `post_time`.
     pub lease: Duration,
-    /// Renewals under way at once, at most.
+    /// Renewals under way at once, at most; a quarter of them is for calls that wait for one.
     pub max_concurrent: usize,
+    /// Renewals ahead of time that begin in a second, at most, in each application.
+    pub max_per_second: u32,
     /// First wait after a failed renewal; doubles up to `max_retry_delay`.
     pub retry_delay: Duration,
     /// Longest wait after failed renewals.
@@ -258,7 +265,8 @@ impl Credentials {
 
     /// Returns the member's token if one is usable now; none means [`Credentials::renew`] must be
     /// awaited first. Never waits. A token in the last `ahead_share` of its life is returned and
-    /// renewed in the background.
+    /// renewed in the background; after such a renewal the old one is returned until the new one is
+    /// proven or LinkedIn's lag is over.
     ///
     /// # Errors
     /// [`Refused::SignInNeeded`] when only the member can help; [`Refused::TryLater`] while a
@@ -289,15 +297,16 @@ impl Credentials {
     }
 
     fn renew_ahead(&self, member: &Member, token: &Token) {
-        if self.0.flights.is_under_way(member) || self.0.cooling.of(member).is_some() {
-            return;
-        }
-        let goal = Goal {
-            replaced: Some(token.fingerprint.clone()),
-            is_refused: false,
-        };
-        // Nobody waits for it.
-        drop(refresher::join(&self.0, member, goal));
+        // If it cannot begin now, the scheduler begins it later.
+        scheduler::begin(&self.0, member, &token.fingerprint, By::Call);
+    }
+
+    /// From now on renews every grant ahead of its end, though nobody calls, until
+    /// [`Credentials::drain`], and keeps in the store when each was last used.
+    pub fn keep_fresh(&self) {
+        let watching = Arc::downgrade(&self.0);
+        self.0.house.spawn(scheduler::run(Weak::clone(&watching)));
+        self.0.house.spawn(uses::keep(watching));
     }
 
     /// Returns a token other than `rejected`, waiting for the renewal under way or starting one.
@@ -370,13 +379,17 @@ impl Credentials {
         replaced: Option<Fingerprint>,
         is_refused: bool,
     ) -> Result<Way, Refused> {
-        match self.0.cooling.of(member) {
-            Some(refused) if !self.0.flights.is_under_way(member) => Err(refused),
-            _ => Ok(Way::ByFlight(Goal {
-                replaced,
-                is_refused,
-            })),
+        let goal = Goal {
+            replaced,
+            is_refused,
+        };
+        if self.0.flights.is_under_way(member) {
+            return Ok(Way::ByFlight(goal));
         }
+        self.0
+            .cooling
+            .claim(member)
+            .map_or(Ok(Way::ByFlight(goal)), Err)
     }
 
     /// LinkedIn refused the token of a grant that cannot be renewed: later calls are answered here.

@@ -55,7 +55,7 @@ pub struct Row {
     pub renewals: i64,
     /// When the last renewal was, in Unix seconds.
     pub renewed_at: Option<i64>,
-    /// When the token was last used, in Unix seconds, as of the save.
+    /// When the token was last used, in Unix seconds; a save never takes it back.
     pub used_at: Option<i64>,
     /// Who the member is, sealed; none where nobody asked.
     pub profile: Option<Vec<u8>>,
@@ -175,6 +175,13 @@ pub trait GrantStore: Send + Sync + fmt::Debug {
         row: Row,
         lease: Option<&Lease>,
     ) -> Result<(), StoreError>;
+
+    /// Notes when grants were last used, in Unix seconds: all in one step, and no version changes. A
+    /// use that is no later than the one known, or of a member that is unknown, changes nothing.
+    ///
+    /// # Errors
+    /// See [`GrantStore::grants`].
+    async fn note_used(&self, uses: Vec<(Member, i64)>) -> Result<(), StoreError>;
 
     /// Forgets a member: row, journal and data key. Returns whether there was a row.
     ///

@@ -7,7 +7,7 @@ use std::sync::{
 
 use crate::{
     admin::{NotReady, Source},
-    credentials::{Credentials, GrantState},
+    credentials::{Credentials, GrantState, Window},
     incident::Recorder,
     metrics::{Gauges, Metrics},
     proxy::Proxy,
@@ -84,8 +84,14 @@ impl Source for Arc<Status> {
     }
 
     fn metrics(&self) -> String {
+        let backlog = self.credentials.backlog();
         self.metrics.text(&Gauges {
             grants: grants(&self.credentials),
+            grants_ending: ending(&self.credentials),
+            renewals_waiting: backlog.waiting as u64,
+            renewals_under_way: backlog.under_way as u64,
+            renewals_behind_secs: backlog.behind_secs,
+            applications_cooling: backlog.applications_cooling as u64,
             in_flight: self.with_proxy(Proxy::in_flight).unwrap_or(0) as u64,
             is_support_log_healthy: self.recorder.is_healthy(),
             is_store_healthy: self.credentials.is_store_healthy(),
@@ -101,5 +107,15 @@ fn grants(credentials: &Credentials) -> Vec<(&'static str, u64)> {
     GrantState::ALL
         .into_iter()
         .map(|state| (state.as_str(), count(state)))
+        .collect()
+}
+
+/// The same for the windows.
+fn ending(credentials: &Credentials) -> Vec<(&'static str, u64)> {
+    let counts = credentials.counts_by_window();
+    let count = |window| counts.get(&window).copied().unwrap_or(0) as u64;
+    Window::ALL
+        .into_iter()
+        .map(|window| (window.as_str(), count(window)))
         .collect()
 }

@@ -208,6 +208,7 @@ impl Builder<'_> {
             post_time: self.read.millis("renewal.post_time_ms")?,
             lease: self.read.millis("renewal.lease_ms")?,
             max_concurrent: self.read.size("renewal.max_concurrent")?,
+            max_per_second: self.read.small("renewal.max_per_second")?,
             retry_delay: self.read.secs("renewal.retry_delay_secs")?,
             max_retry_delay: self.read.secs("renewal.max_retry_delay_secs")?,
         })

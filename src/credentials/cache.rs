@@ -13,7 +13,11 @@ use std::{
 
 use dashmap::{DashMap, mapref::entry::Entry as Place};
 
-use super::{Token, grant::Grant};
+use super::{
+    Token,
+    grant::{Grant, State},
+    scheduler::{Agenda, Planned},
+};
 use crate::{exchange::Member, keyring::Fingerprint};
 
 #[derive(Debug)]
@@ -21,10 +25,15 @@ struct Entry {
     grant: Arc<Grant>,
     /// The token before: LinkedIn may still be slow to know the new one.
     previous: Option<Token>,
+    /// Until when the token before is served, in Unix seconds; 0: it is not.
+    previous_until: AtomicI64,
     is_previous_refused: AtomicBool,
     renew_at: Option<i64>,
     is_proven: AtomicBool,
+    is_refused: AtomicBool,
     used_at: AtomicI64,
+    /// The last use that the store knows of.
+    kept_use: AtomicI64,
 }
 
 impl Entry {
@@ -32,15 +41,39 @@ impl Entry {
         self.grant.access.is_renewable && self.renew_at.is_some_and(|at| at <= now)
     }
 
+    fn planned(&self, member: &Member) -> Option<Planned> {
+        let is_renewable = self.grant.access.is_renewable;
+        Some(Planned {
+            due: self.renew_at.filter(|_| is_renewable)?,
+            version: self.grant.version,
+            member: member.clone(),
+        })
+    }
+
+    /// The token for calls: after a renewal ahead of time the old one, until the new one is proven or
+    /// LinkedIn's lag is over.
+    fn in_use(&self, now: i64) -> &Token {
+        if now < self.previous_until.load(Ordering::Relaxed)
+            && let Some(previous) = &self.previous
+        {
+            return previous;
+        }
+        &self.grant.access
+    }
+
     fn may_lag(&self, token: &Fingerprint, now: i64, lag: Duration) -> bool {
         let current = &self.grant.access;
-        let lag = i64::try_from(lag.as_secs()).unwrap_or(i64::MAX);
+        let lag = secs(lag);
+        // A clock that was set back by more than the lag tells no age at all.
+        let is_young = |at: i64| now.saturating_sub(at) < lag && at.saturating_sub(now) < lag;
         current.fingerprint == *token
             && !self.is_proven.load(Ordering::Relaxed)
-            && current
-                .issued_at
-                .is_some_and(|at| now.saturating_sub(at) < lag)
+            && current.issued_at.is_some_and(is_young)
     }
+}
+
+fn secs(time: Duration) -> i64 {
+    i64::try_from(time.as_secs()).unwrap_or(i64::MAX)
 }
 
 /// What the path wants to know.
@@ -52,19 +85,33 @@ pub(super) enum Looked {
     Unusable(Arc<Grant>),
 }
 
+/// A grant as the census sees it.
+pub(super) struct Seen<'a> {
+    pub(super) member: &'a Member,
+    pub(super) grant: &'a Grant,
+    /// Since when its renewal is due, in Unix seconds; none if it is not.
+    pub(super) due_since: Option<i64>,
+    /// When a call last used it, in Unix seconds.
+    pub(super) used_at: Option<i64>,
+}
+
 /// All grants by member.
 #[derive(Debug)]
 pub(super) struct Cache {
     entries: DashMap<Member, Entry>,
     ahead_share: f64,
+    lag: Duration,
+    agenda: Arc<Agenda>,
 }
 
 impl Cache {
-    pub(super) fn new(ahead_share: f64) -> Self {
-        let entries = DashMap::new();
+    /// An empty one, which plans in `agenda` the renewal of whatever it is given.
+    pub(super) fn new(ahead_share: f64, lag: Duration, agenda: Arc<Agenda>) -> Self {
         Self {
-            entries,
+            entries: DashMap::new(),
             ahead_share,
+            lag,
+            agenda,
         }
     }
 
@@ -78,7 +125,7 @@ impl Cache {
             entry.used_at.store(now, Ordering::Relaxed);
         }
         let is_due = entry.is_due(now);
-        let token = entry.grant.access.clone();
+        let token = entry.in_use(now).clone();
         Some(Looked::Usable { token, is_due })
     }
 
@@ -108,10 +155,10 @@ impl Cache {
     /// Serves `grant` from now on, unless a later version is served already. Returns the token that
     /// is now two renewals old, which nobody will present again.
     pub(super) fn publish(&self, member: &Member, grant: Grant) -> Option<Token> {
-        match self.entries.entry(member.clone()) {
+        let (planned, forgotten) = match self.entries.entry(member.clone()) {
             Place::Vacant(place) => {
-                place.insert(self.entry(member, grant, None));
-                None
+                let entry = place.insert(self.entry(member, grant, None));
+                (entry.planned(member), None)
             }
             Place::Occupied(mut place) => {
                 let old = place.get();
@@ -120,9 +167,15 @@ impl Cache {
                 }
                 let is_same = old.grant.access.fingerprint == grant.access.fingerprint;
                 let entry = self.entry(member, grant, Some(old));
-                place.insert(entry).previous.filter(|_| !is_same)
+                let planned = entry.planned(member);
+                (planned, place.insert(entry).previous.filter(|_| !is_same))
             }
+        };
+        // Outside the shard's lock: whoever holds the agenda may look here.
+        if let Some(planned) = planned {
+            self.agenda.plan(planned);
         }
+        forgotten
     }
 
     /// Serves a renewed grant; none is made for a member that was forgotten meanwhile.
@@ -134,24 +187,55 @@ impl Cache {
     }
 
     fn entry(&self, member: &Member, grant: Grant, old: Option<&Entry>) -> Entry {
-        let renew_at = grant.renew_at(self.ahead_share, spread(member));
         let used_at = old.map(|old| old.used_at.load(Ordering::Relaxed));
-        let used_at = AtomicI64::new(used_at.or(grant.used_at).unwrap_or_default());
+        let kept_use = grant.used_at.unwrap_or_default();
         let same = old.filter(|old| old.grant.access.fingerprint == grant.access.fingerprint);
-        let previous = match same {
-            Some(same) => same.previous.clone(),
-            None => old.map(|old| old.grant.access.clone()),
-        };
-        let carried = |flag: fn(&Entry) -> &AtomicBool| {
-            AtomicBool::new(same.is_some_and(|same| flag(same).load(Ordering::Relaxed)))
+        let before = old.filter(|_| same.is_none());
+        let flag = |of: Option<&Entry>, flag: fn(&Entry) -> &AtomicBool| {
+            AtomicBool::new(of.is_some_and(|entry| flag(entry).load(Ordering::Relaxed)))
         };
         Entry {
+            previous: match same {
+                Some(same) => same.previous.clone(),
+                None => before.map(|old| old.grant.access.clone()),
+            },
+            previous_until: AtomicI64::new(match same {
+                Some(same) => same.previous_until.load(Ordering::Relaxed),
+                None => before.map_or(0, |old| self.served_until(old, &grant)),
+            }),
+            is_previous_refused: match same {
+                Some(same) => flag(Some(same), |entry| &entry.is_previous_refused),
+                None => flag(before, |entry| &entry.is_refused),
+            },
+            renew_at: match before {
+                Some(old) if is_stuck(old, &grant) => grant.access.expires_at,
+                _ => same
+                    .and_then(|same| same.renew_at)
+                    .or_else(|| grant.renew_at(self.ahead_share, spread(member))),
+            },
+            is_proven: flag(same, |entry| &entry.is_proven),
+            is_refused: flag(same, |entry| &entry.is_refused),
+            used_at: AtomicI64::new(used_at.unwrap_or(kept_use).max(kept_use)),
+            kept_use: AtomicI64::new(kept_use),
             grant: Arc::new(grant),
-            previous,
-            is_previous_refused: carried(|entry| &entry.is_previous_refused),
-            renew_at,
-            is_proven: carried(|entry| &entry.is_proven),
-            used_at,
+        }
+    }
+
+    /// Until when the token of `old` is served in place of that of `new`; 0: not at all. A new
+    /// sign-in or an import counts at once: its scopes may be others.
+    fn served_until(&self, old: &Entry, new: &Grant) -> i64 {
+        let (Some(issued), before) = (new.access.issued_at, &old.grant) else {
+            return 0;
+        };
+        let is_renewal = new.renewals > before.renewals
+            && new.state == State::Live
+            && new.scopes == before.scopes;
+        let is_good = before.is_usable(issued) && !old.is_refused.load(Ordering::Relaxed);
+        match is_renewal && is_good {
+            true => issued
+                .saturating_add(secs(self.lag))
+                .min(before.access.expires_at.unwrap_or(i64::MAX)),
+            false => 0,
         }
     }
 
@@ -197,10 +281,12 @@ impl Cache {
             && entry.grant.access.fingerprint == token.fingerprint
         {
             entry.is_proven.store(true, Ordering::Relaxed);
+            entry.is_refused.store(false, Ordering::Relaxed);
+            entry.previous_until.store(0, Ordering::Relaxed);
         }
     }
 
-    /// Notes that LinkedIn refused a token: it is never offered as the previous one.
+    /// Notes that LinkedIn refused a token: it is never served or offered as the previous one.
     pub(super) fn refused(&self, member: &Member, token: &Fingerprint) {
         let Some(entry) = self.entries.get(member) else {
             return;
@@ -208,6 +294,58 @@ impl Cache {
         let previous = entry.previous.as_ref();
         if previous.is_some_and(|previous| previous.fingerprint == *token) {
             entry.is_previous_refused.store(true, Ordering::Relaxed);
+            entry.previous_until.store(0, Ordering::Relaxed);
+        }
+        if entry.grant.access.fingerprint == *token {
+            entry.is_refused.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// When the member's grant is to be renewed ahead of time; none: never.
+    pub(super) fn planned(&self, member: &Member) -> Option<Planned> {
+        self.entries.get(member)?.planned(member)
+    }
+
+    /// The same of all grants.
+    pub(super) fn all_planned(&self) -> Vec<Planned> {
+        let all = self.entries.iter();
+        all.filter_map(|entry| entry.planned(entry.key())).collect()
+    }
+
+    /// How many grants there are.
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Shows each grant, in no order and without a copy. `see` runs under a shard's lock: it must not
+    /// ask this cache anything.
+    pub(super) fn each(&self, now: i64, mut see: impl FnMut(Seen<'_>)) {
+        for entry in &self.entries {
+            see(Seen {
+                member: entry.key(),
+                grant: &entry.grant,
+                due_since: entry.renew_at.filter(|_| entry.is_due(now)),
+                used_at: Some(entry.used_at.load(Ordering::Relaxed)).filter(|at| *at > 0),
+            });
+        }
+    }
+
+    /// Last uses that the store does not know of yet.
+    pub(super) fn new_uses(&self) -> Vec<(Member, i64)> {
+        let all = self.entries.iter();
+        let new = all.filter_map(|entry| {
+            let used = entry.used_at.load(Ordering::Relaxed);
+            (used > entry.kept_use.load(Ordering::Relaxed)).then(|| (entry.key().clone(), used))
+        });
+        new.collect()
+    }
+
+    /// Notes that the store knows of these uses.
+    pub(super) fn kept_uses(&self, uses: &[(Member, i64)]) {
+        for (member, used) in uses {
+            if let Some(entry) = self.entries.get(member) {
+                entry.kept_use.fetch_max(*used, Ordering::Relaxed);
+            }
         }
     }
 
@@ -241,6 +379,14 @@ impl Cache {
         all.sort_by(|a, b| a.0.cmp(&b.0));
         all
     }
+}
+
+/// Whether the renewal of `old`, made when it was due, brought no later end worth having: `new` is
+/// renewed at its end and no more before.
+fn is_stuck(old: &Entry, new: &Grant) -> bool {
+    new.renewals > old.grant.renewals
+        && old.is_due(new.acquired_at)
+        && new.is_barely_later_than(&old.grant)
 }
 
 /// A number from 0 to 1 that is always the same for a member.

@@ -16,6 +16,8 @@ use crate::{keyring::LiveSecrets, secret::Secret};
 
 /// Ten years: a lifetime beyond it is a mistake, and no expiry sum with it can overflow.
 const LONGEST_LIFE_SECS: i64 = 10 * 366 * 86_400;
+/// A renewal that could bring less than this is not made ahead of time.
+const WORTHWHILE_SECS: i64 = 60;
 /// Tokens are planned for ≥ 1000 characters (linkedin.md §1.2); this one fits any request's head.
 const LONGEST_TOKEN: usize = 16 * 1024;
 
@@ -44,6 +46,32 @@ impl State {
         [Self::Live, Self::RefreshRefused, Self::AccessRefused]
             .into_iter()
             .find(|state| state.as_str() == text)
+    }
+}
+
+/// Why a grant ends, if the member does nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EndsBecause {
+    /// LinkedIn refused the access token, and no refresh token helps: it is over.
+    Refused,
+    /// LinkedIn refused the refresh token; the access token is used to its end.
+    RefreshRefused,
+    /// LinkedIn gave none: the access token's end is the end.
+    NoRefreshToken,
+    /// The refresh token's year ends, which nothing extends.
+    RefreshTokenEnds,
+}
+
+impl EndsBecause {
+    /// The word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Refused => "refused",
+            Self::RefreshRefused => "refresh_refused",
+            Self::NoRefreshToken => "no_refresh_token",
+            Self::RefreshTokenEnds => "refresh_token_ends",
+        }
     }
 }
 
@@ -92,6 +120,23 @@ impl Grant {
         self.access.is_renewable && self.state == State::Live && !self.is_refresh_over(now)
     }
 
+    /// When it ends unless the member signs in again, and why then. No time: that is unknown.
+    pub(super) fn end(&self) -> (Option<i64>, EndsBecause) {
+        let access = self.access.expires_at;
+        match self.state {
+            State::AccessRefused => (self.ended_at, EndsBecause::Refused),
+            State::RefreshRefused => (access, EndsBecause::RefreshRefused),
+            State::Live if !self.access.is_renewable => (access, EndsBecause::NoRefreshToken),
+            State::Live => {
+                // An access token that outlives the refresh token is used to its own end.
+                let last = self
+                    .refresh_expires_at
+                    .map(|end| access.unwrap_or(end).max(end));
+                (last, EndsBecause::RefreshTokenEnds)
+            }
+        }
+    }
+
     /// The same grant, ended at `now`.
     pub(super) fn ended(&self, state: State, now: i64) -> Self {
         let mut ended = self.clone();
@@ -102,11 +147,31 @@ impl Grant {
         ended
     }
 
+    /// Whether no renewal brings a later end: the access token ends with the refresh token, whose
+    /// year nothing extends (linkedin.md §1.3).
+    pub(super) fn is_last(&self) -> bool {
+        let ends = self.access.expires_at.zip(self.refresh_expires_at);
+        ends.is_some_and(|(access, refresh)| refresh.saturating_sub(access) < WORTHWHILE_SECS)
+    }
+
+    /// Whether renewing `old` when it was due brought less than was left of it: LinkedIn's tokens
+    /// shrink towards an end that it did not tell, and renewing again and again would not move it.
+    pub(super) fn is_barely_later_than(&self, old: &Self) -> bool {
+        let ends = self.access.expires_at.zip(old.access.expires_at);
+        ends.is_some_and(|(new, old)| {
+            let left = old.saturating_sub(self.acquired_at).max(0);
+            new.saturating_sub(old) < left
+        })
+    }
+
     /// When renewal ahead of expiry begins: `share` of the life before its end, and up to a quarter
     /// of that earlier by `spread` (0 to 1), so that members who signed in together are not renewed
-    /// together.
+    /// together. None: never, because the end is unknown or the last one possible.
     pub(super) fn renew_at(&self, share: f64, spread: f64) -> Option<i64> {
         let end = self.access.expires_at?;
+        if self.is_last() {
+            return None;
+        }
         let life = end.saturating_sub(self.acquired_at).max(0);
         let share = (share * (1.0 + 0.25 * spread.clamp(0.0, 1.0))).clamp(0.0, 1.0);
         // A life is below 2^29 seconds, which f64 holds exactly.

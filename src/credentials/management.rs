@@ -3,16 +3,16 @@
 //! **Invariant:** nothing that leaves here holds a secret; a change is in force and on disk when the
 //! call returns.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use serde::Serialize;
 
 use super::{
-    BadAnswer, Credentials, Refused, Verdict,
+    BadAnswer, Credentials, Refused, Verdict, forecast,
     grant::{Grant, State, Terms, TokenAnswer},
     identity::{self, NotKept, Unknown},
     refresher::{self, Goal},
-    run,
+    run, uses,
 };
 use crate::{
     exchange::{Member, Name},
@@ -61,6 +61,43 @@ impl GrantState {
     }
 }
 
+impl GrantState {
+    /// Whether a renewal that is due still waits.
+    pub(super) fn awaits_renewal(self) -> bool {
+        matches!(self, Self::Stale | Self::Expired | Self::RetryLater)
+    }
+}
+
+/// How the last renewal of a grant ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RenewalOutcome {
+    /// There is a new token.
+    Renewed,
+    /// It may work later.
+    Failed,
+    /// LinkedIn called the refresh token dead.
+    Refused,
+}
+
+impl RenewalOutcome {
+    /// The word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Renewed => "renewed",
+            Self::Failed => "failed",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+/// What is asked once for a look at many grants.
+pub(super) struct Asked {
+    pub(super) now: i64,
+    pub(super) is_flying: bool,
+    pub(super) is_cooling: bool,
+}
+
 /// A grant as operators and support see it. Times are Unix seconds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct GrantSummary {
@@ -82,8 +119,21 @@ pub struct GrantSummary {
     pub renewable: bool,
     /// What LinkedIn granted.
     pub scopes: Vec<String>,
+    /// Whole days the access token still lives, 0 on its last one and after; none if unknown.
+    pub access_days_left: Option<i64>,
+    /// The same of the refresh token.
+    pub refresh_days_left: Option<i64>,
+    /// When the member drops out unless he or she signs in again; none if unknown, and for an
+    /// application's own token, which never does.
+    pub ends_at: Option<i64>,
     /// When it was last renewed.
     pub last_renewal: Option<i64>,
+    /// When a renewal was last tried, as far as is known since the start.
+    pub last_attempt: Option<i64>,
+    /// How that ended.
+    pub last_outcome: Option<RenewalOutcome>,
+    /// Why it failed.
+    pub last_failure: Option<String>,
     /// When a call last used it.
     pub last_used: Option<i64>,
     /// When a renewal began whose end a crash hid; none if all is known.
@@ -203,6 +253,7 @@ impl Credentials {
             replaced: grant.map(|grant| grant.access.fingerprint.clone()),
             is_refused: false,
         };
+        self.0.cooling.lift(member);
         let flight = refresher::join(&self.0, member, goal.clone());
         let token = refresher::wait(flight.clone()).await?;
         if goal.replaced.as_ref() == Some(&token.fingerprint) {
@@ -250,9 +301,11 @@ impl Credentials {
         self.0.flights.count()
     }
 
-    /// Resolves once every renewal and save under way has ended. Bound it: a store that never works
-    /// again never ends.
+    /// Begins no more renewals of its own accord, and resolves once every renewal and save under way
+    /// has ended and last uses are kept. Bound it: a store that never works again never ends.
     pub async fn drain(&self) {
+        self.0.ahead.close();
+        uses::flush(&self.0).await;
         self.0.flights.landed().await;
     }
 
@@ -261,42 +314,55 @@ impl Credentials {
         self.0.health.is_good()
     }
 
-    /// How many grants stand how, every state named: `linkgate_grants{state}`.
-    pub fn counts_by_state(&self) -> BTreeMap<GrantState, usize> {
-        let mut counts: BTreeMap<_, _> = GrantState::ALL.map(|state| (state, 0)).into();
-        for (member, grant) in self.0.cache.all() {
-            *counts.entry(self.state(&member, &grant).0).or_default() += 1;
+    pub(super) fn asked(&self) -> Asked {
+        Asked {
+            now: self.0.now(),
+            is_flying: self.0.flights.count() > 0,
+            is_cooling: !self.0.cooling.is_empty(),
         }
-        counts
     }
 
-    fn state(&self, member: &Member, grant: &Grant) -> (GrantState, Option<Arc<str>>) {
-        let shared = &self.0;
-        let now = shared.now();
-        let is_usable = grant.is_usable(now);
-        if !is_usable && !grant.is_renewable(now) {
-            let Refused::SignInNeeded { reason, .. } = shared.sign_in_needed(grant) else {
-                return (GrantState::SignInNeeded, None);
-            };
-            return (GrantState::SignInNeeded, Some(reason));
+    fn reason(&self, member: &Member, grant: &Grant, state: GrantState) -> Option<Arc<str>> {
+        let refused = match state {
+            GrantState::SignInNeeded => Some(self.0.sign_in_needed(grant)),
+            GrantState::RetryLater => self.0.cooling.of(member),
+            _ => None,
+        };
+        refused.map(|refused| match refused {
+            Refused::SignInNeeded { reason, .. } | Refused::TryLater { reason, .. } => reason,
+        })
+    }
+
+    /// When a renewal was last tried, how that ended, and why it failed.
+    fn last_attempt(
+        &self,
+        member: &Member,
+        grant: &Grant,
+    ) -> Option<(i64, RenewalOutcome, Option<String>)> {
+        if let Some(failed) = self.0.cooling.last_attempt(member) {
+            let reason = failed.reason.as_ref().to_owned();
+            return Some((failed.at, RenewalOutcome::Failed, Some(reason)));
         }
-        if shared.flights.is_under_way(member) {
-            return (GrantState::Renewing, None);
-        }
-        let is_due = shared.cache.is_due(member, now);
-        match shared.cooling.of(member) {
-            Some(Refused::TryLater { reason, .. }) if is_due || !is_usable => {
-                (GrantState::RetryLater, Some(reason))
+        match (grant.state, &grant.refresh) {
+            (State::RefreshRefused | State::AccessRefused, Some(_)) => {
+                let at = grant.ended_at?;
+                Some((at, RenewalOutcome::Refused, None))
             }
-            _ if !is_usable => (GrantState::Expired, None),
-            _ if is_due => (GrantState::Stale, None),
-            _ => (GrantState::Fresh, None),
+            _ => Some((grant.renewed_at?, RenewalOutcome::Renewed, None)),
         }
     }
 
     fn summary(&self, member: &Member, grant: &Grant) -> GrantSummary {
-        let (state, reason) = self.state(member, grant);
-        let now = self.0.now();
+        let asked = self.asked();
+        let now = asked.now;
+        let is_due = self.0.cache.is_due(member, now);
+        let state = self.standing(member, grant, is_due, &asked);
+        let reason = self.reason(member, grant, state);
+        let (last_attempt, last_outcome, last_failure) = match self.last_attempt(member, grant) {
+            Some((at, outcome, reason)) => (Some(at), Some(outcome), reason),
+            None => (None, None, None),
+        };
+        let days = |end: Option<i64>| end.map(|end| forecast::days_left(end, now));
         let unconfirmed = self.0.unconfirmed.get(member);
         let profile = grant.profile.as_ref();
         GrantSummary {
@@ -307,6 +373,12 @@ impl Credentials {
             reason: reason.as_deref().map(str::to_owned),
             access_expires_at: grant.access.expires_at,
             refresh_expires_at: grant.refresh_expires_at,
+            access_days_left: days(grant.access.expires_at),
+            refresh_days_left: days(grant.refresh_expires_at),
+            ends_at: member.name.as_ref().and_then(|_| grant.end().0),
+            last_attempt,
+            last_outcome,
+            last_failure,
             renewable: grant.is_renewable(now),
             scopes: grant.scopes.clone(),
             last_renewal: grant.renewed_at,

@@ -47,6 +47,13 @@ pub(super) enum Failure {
         /// For people.
         reason: String,
     },
+    /// LinkedIn wants fewer POSTs of the application (429); nothing was spent.
+    Throttled {
+        /// For people.
+        reason: String,
+        /// What LinkedIn asked for.
+        retry_after: Option<Duration>,
+    },
     /// Time may help.
     Transient {
         /// For people.
@@ -84,8 +91,14 @@ pub(super) fn classify(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> 
         // A status is an answer: below 500 nothing was issued; a 5xx leaves it open.
         is_open: status.is_server_error() || status.is_success(),
     };
+    if status == StatusCode::TOO_MANY_REQUESTS {
+        return Failure::Throttled {
+            reason: "LinkedIn throttles the application: token endpoint answered 429".to_owned(),
+            retry_after: retry_after(headers),
+        };
+    }
     let told = serde_json::from_slice::<ErrorBody>(body).ok();
-    let Some(told) = told.filter(|_| status.is_client_error() && status.as_u16() != 429) else {
+    let Some(told) = told.filter(|_| status.is_client_error()) else {
         return transient(format!("token endpoint answered {}", status.as_u16()));
     };
     let description = told.error_description.to_ascii_lowercase();

@@ -20,9 +20,11 @@ use super::{
     BadSettings, Foundations, Settings,
     cache::Cache,
     cooling::Cooling,
+    forecast::Census,
     grant::{Grant, Terms},
     oauth::Endpoint,
     refresher::Flights,
+    scheduler::{Agenda, Ahead},
     sealing::Sealing,
     shared::{Health, Known, Shared},
 };
@@ -54,6 +56,7 @@ pub(super) fn shared(settings: Settings, on: Foundations) -> Result<Arc<Shared>,
             },
         )
     });
+    let agenda = Arc::new(Agenda::new(settings.max_per_second));
     Ok(Arc::new(Shared {
         applications: known.collect(),
         default_application,
@@ -70,9 +73,15 @@ pub(super) fn shared(settings: Settings, on: Foundations) -> Result<Arc<Shared>,
         metrics: on.metrics,
         house: on.house,
         owner: HEXLOWER.encode(&random_bytes::<8>()).into(),
-        cache: Cache::new(settings.ahead_share),
-        cooling: Cooling::new(settings.retry_delay, settings.max_retry_delay),
+        cache: Cache::new(settings.ahead_share, settings.lag, Arc::clone(&agenda)),
+        ahead: Ahead::new(settings.max_concurrent, agenda),
+        cooling: Cooling::new(
+            settings.retry_delay,
+            settings.max_retry_delay,
+            settings.post_time,
+        ),
         flights: Flights::new(settings.max_concurrent),
+        census: Census::default(),
         health: Health::default(),
         store: on.store,
         unconfirmed: DashMap::new(),

@@ -89,6 +89,12 @@ impl Run {
         let permits = Arc::clone(&self.shared.flights.permits);
         // The semaphore is never closed.
         let mut permit = permits.acquire_owned().await.ok();
+        // Those who waited for a permit while the endpoint failed need not find out by themselves.
+        if let Some(refused) = self.shared.cooling.rests(&self.member) {
+            self.landing = None;
+            self.told.send_replace(Some(Err(refused)));
+            return;
+        }
         let mut flight = Flight::new();
         let mut event = Event::Begun;
         loop {
@@ -246,7 +252,9 @@ impl Run {
                 let event = match &failure {
                     Failure::Dead => Event::Dead,
                     Failure::Transient { is_open: true, .. } => Event::Open,
-                    Failure::Misconfigured { .. } | Failure::Transient { .. } => Event::Unspent,
+                    Failure::Misconfigured { .. }
+                    | Failure::Throttled { .. }
+                    | Failure::Transient { .. } => Event::Unspent,
                 };
                 self.failure = Some(failure);
                 event

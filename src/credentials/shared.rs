@@ -16,9 +16,11 @@ use super::{
     Application, Refused, Settings,
     cache::Cache,
     cooling::Cooling,
+    forecast::Census,
     grant::{Grant, State},
     oauth::Endpoint,
     refresher::Flights,
+    scheduler::Ahead,
     sealing::Sealing,
 };
 use crate::{
@@ -43,8 +45,10 @@ pub(super) struct Shared {
     /// Names this process in leases.
     pub(super) owner: Arc<str>,
     pub(super) cache: Cache,
+    pub(super) ahead: Ahead,
     pub(super) cooling: Cooling,
     pub(super) flights: Flights,
+    pub(super) census: Census,
     pub(super) health: Health,
     /// Members whose last renewal a crash cut short, with when it began.
     pub(super) unconfirmed: DashMap<Member, i64>,

@@ -9,8 +9,10 @@ use crate::{dial, metrics::Metrics};
 use faulty_store::{Faults, FaultyStore};
 use token_server::{Play, TokenServer};
 
+mod ahead;
 mod connecting;
 mod crash;
+mod endpoint_down;
 mod failures;
 mod faulty_store;
 mod managing;
@@ -64,6 +66,12 @@ impl World {
 
     fn pass(&self, secs: u64) {
         self.clock.advance(Duration::from_secs(secs));
+    }
+
+    /// The newest token, whether or not it is in use already.
+    fn newest(&self, member: &Member) -> Token {
+        let grant = self.credentials.0.cache.grant(member).unwrap();
+        grant.access.clone()
     }
 
     /// The member's token, which must be usable.
@@ -123,6 +131,7 @@ fn settings(linkedin: &TokenServer) -> Settings {
         post_time: Duration::from_secs(2),
         lease: Duration::from_secs(4),
         max_concurrent: 4,
+        max_per_second: 100,
         retry_delay: Duration::from_secs(30),
         max_retry_delay: Duration::from_secs(1800),
     }

@@ -23,6 +23,16 @@ pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 pub struct Gauges {
     /// Grants by the state they are in; the words come from the credentials' own enum.
     pub grants: Vec<(&'static str, u64)>,
+    /// Members by the window in which they drop out; the words are the credentials' own, too.
+    pub grants_ending: Vec<(&'static str, u64)>,
+    /// Grants whose renewal is due and not under way.
+    pub renewals_waiting: u64,
+    /// Renewals under way.
+    pub renewals_under_way: u64,
+    /// How long the renewal that waits longest has been due, in seconds.
+    pub renewals_behind_secs: u64,
+    /// Applications whose renewals all wait.
+    pub applications_cooling: u64,
     /// Exchanges under way.
     pub in_flight: u64,
     /// Whether the support log takes records.
@@ -164,6 +174,40 @@ impl Page {
         self.line(format_args!("{name}_count {below}"));
     }
 
+    fn renewals(&mut self, gauges: &Gauges) {
+        self.family(
+            "linkgate_grants_ending",
+            "gauge",
+            "Members by the first window in which they drop out unless they sign in again.",
+        );
+        for (window, count) in &gauges.grants_ending {
+            self.line(format_args!(
+                "linkgate_grants_ending{{window=\"{window}\"}} {count}"
+            ));
+        }
+        let mut gauge = |name, help, value| self.single(name, "gauge", help, value);
+        gauge(
+            "linkgate_renewals_waiting",
+            "Grants whose renewal is due and not under way.",
+            gauges.renewals_waiting,
+        );
+        gauge(
+            "linkgate_renewals_under_way",
+            "Renewals under way.",
+            gauges.renewals_under_way,
+        );
+        gauge(
+            "linkgate_renewals_behind_seconds",
+            "How long the renewal that waits longest has been due.",
+            gauges.renewals_behind_secs,
+        );
+        gauge(
+            "linkgate_applications_cooling",
+            "Applications whose renewals all wait: throttled, misconfigured, or the endpoint is down.",
+            gauges.applications_cooling,
+        );
+    }
+
     fn gauges(&mut self, gauges: &Gauges) {
         self.family(
             "linkgate_grants",
@@ -173,6 +217,7 @@ impl Page {
         for (state, count) in &gauges.grants {
             self.line(format_args!("linkgate_grants{{state=\"{state}\"}} {count}"));
         }
+        self.renewals(gauges);
         self.single(
             "linkgate_exchanges_in_flight",
             "gauge",

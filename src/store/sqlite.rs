@@ -141,6 +141,11 @@ impl GrantStore for Sqlite {
         Ok(())
     }
 
+    async fn note_used(&self, uses: Vec<(Member, i64)>) -> Result<(), StoreError> {
+        self.ask(move |connection| rows::note_used(connection, &uses))
+            .await
+    }
+
     async fn forget(&self, member: &Member) -> Result<bool, StoreError> {
         let (changed, member) = (member.clone(), member.clone());
         let was_there = self

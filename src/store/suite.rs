@@ -47,6 +47,7 @@ async fn lease(store: &dyn Store, who: &Member, owner: &str) -> Option<Lease> {
 /// Runs the whole suite; `clock` is the store's own.
 pub(super) async fn run(store: &dyn Store, clock: &Clock) {
     rows_are_saved_by_compare_and_set(store).await;
+    uses_are_noted_beside_the_version(store).await;
     a_lease_is_held_by_one_and_its_fence_only_grows(store, clock).await;
     a_late_writer_is_fenced_off(store, clock).await;
     the_journal_holds_an_answer_until_the_save(store).await;
@@ -84,6 +85,29 @@ async fn rows_are_saved_by_compare_and_set(store: &dyn Store) {
     let mut all = store.grants().await.unwrap();
     all.sort_by(|a, b| a.0.cmp(&b.0));
     assert_eq!(all, [(own, row(1)), (ada, changed)]);
+}
+
+async fn uses_are_noted_beside_the_version(store: &dyn Store) {
+    let (used, idle) = (member("used"), member("idle"));
+    store.save(&used, row(1), None).await.unwrap();
+    store.save(&idle, row(1), None).await.unwrap();
+
+    let uses = vec![(used.clone(), 70), (member("nobody"), 70)];
+    store.note_used(uses).await.unwrap();
+    store.note_used(vec![(used.clone(), 60)]).await.unwrap();
+
+    let noted = |version| Row {
+        used_at: Some(70),
+        ..row(version)
+    };
+    assert_eq!(store.grant(&used).await.unwrap(), Some(noted(1)));
+    assert_eq!(store.grant(&idle).await.unwrap(), Some(row(1)));
+    assert_eq!(store.grant(&member("nobody")).await.unwrap(), None);
+    store.save(&used, row(2), None).await.unwrap();
+    assert_eq!(store.grant(&used).await.unwrap(), Some(noted(2)));
+    for gone in [used, idle] {
+        store.forget(&gone).await.unwrap();
+    }
 }
 
 async fn a_lease_is_held_by_one_and_its_fence_only_grows(store: &dyn Store, clock: &Clock) {

@@ -228,7 +228,13 @@ pub(super) const RENEWAL: &[Key] = &[
         "renewal.max_concurrent",
         Count(1, 1000, "renewals"),
         "8",
-        "renewals under way at once",
+        "renewals under way at once; a quarter is kept for calls that wait for one",
+    ),
+    key(
+        "renewal.max_per_second",
+        Count(1, 1000, "renewals"),
+        "4",
+        "renewals ahead of need that begin in a second, for each application; LinkedIn throttles frequent minting",
     ),
     key(
         "renewal.retry_delay_secs",

@@ -128,7 +128,11 @@ fn judge(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> CodeFailure {
                 reason: format!("token endpoint answered {} invalid_grant", status.as_u16()),
             },
             Failure::Misconfigured { reason } => CodeFailure::Misconfigured { reason },
-            Failure::Transient {
+            Failure::Throttled {
+                reason,
+                retry_after,
+            }
+            | Failure::Transient {
                 reason,
                 retry_after,
                 ..

@@ -9,6 +9,7 @@ use super::*;
 enum Kind {
     Dead,
     Misconfigured,
+    Throttled,
     Open,
     Unspent,
 }
@@ -17,6 +18,7 @@ fn kind(failure: &Failure) -> Kind {
     match failure {
         Failure::Dead => Kind::Dead,
         Failure::Misconfigured { .. } => Kind::Misconfigured,
+        Failure::Throttled { .. } => Kind::Throttled,
         Failure::Transient { is_open: true, .. } => Kind::Open,
         Failure::Transient { is_open: false, .. } => Kind::Unspent,
     }
@@ -51,7 +53,7 @@ const KNOWN: [(&str, u16, &str, &str, Kind); 15] = [
     ("no 2-legged", 401, "access_denied", OWN_TEXT, Kind::Misconfigured),
     ("dead words with 401", 401, "invalid_request", DEAD_TEXT, Kind::Misconfigured),
     ("dead words with 500", 500, "invalid_request", DEAD_TEXT, Kind::Open),
-    ("dead words with 429", 429, "invalid_grant", DEAD_TEXT, Kind::Unspent),
+    ("dead words with 429", 429, "invalid_grant", DEAD_TEXT, Kind::Throttled),
     ("dead words in a 403", 403, "invalid_request", DEAD_TEXT, Kind::Unspent),
     ("unseen words", 400, "invalid_request", "something new", Kind::Unspent),
 ];
@@ -68,7 +70,7 @@ fn every_known_answer_means_what_linkedin_means_by_it() {
 #[test]
 fn what_is_no_oauth_error_never_ends_a_grant_nor_blames_the_application() {
     for (why, status, body, expected) in [
-        ("throttled", 429, "", Kind::Unspent),
+        ("throttled", 429, "", Kind::Throttled),
         ("bad gateway", 502, "<html>", Kind::Open),
         ("unavailable", 503, "{}", Kind::Open),
         ("HTML with 400", 400, "<html>", Kind::Unspent),

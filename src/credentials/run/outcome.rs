@@ -19,7 +19,7 @@ impl Run {
             after: SOON,
             reason: reason.into(),
         };
-        match ending {
+        let told = match ending {
             Ending::Renewed => self.renewed(),
             Ending::SignInNeeded => Err(match self.shared.cache.grant(&self.member) {
                 Some(grant) => self.shared.sign_in_needed(&grant),
@@ -34,7 +34,14 @@ impl Run {
                 ))
             }
             Ending::Busy => Err(soon("another process renews this member")),
+        };
+        if let (Ending::Failed | Ending::StoreDown, Err(Refused::TryLater { reason, .. })) =
+            (ending, &told)
+        {
+            let (cooling, now) = (&self.shared.cooling, self.shared.now());
+            cooling.note_attempt(&self.member, now, reason);
         }
+        told
     }
 
     fn renewed(&self) -> Told {
@@ -69,13 +76,25 @@ impl Run {
                 let scope = Scope::Application(application);
                 self.shared.cooling.failed(scope, reason, None)
             }
+            Some(Failure::Throttled {
+                reason,
+                retry_after,
+            }) => {
+                metrics.renewal(RenewalResult::TryLater);
+                let application = self.member.application.clone();
+                warn!(%application, %reason, "all renewals of the application wait");
+                let scope = Scope::Application(application);
+                self.shared.cooling.failed(scope, reason, *retry_after)
+            }
             Some(Failure::Transient {
                 reason,
                 retry_after,
                 ..
             }) => {
                 metrics.renewal(RenewalResult::TryLater);
-                self.cool(reason, *retry_after)
+                warn!(member = %self.member, %reason, "a renewal failed");
+                let cooling = &self.shared.cooling;
+                cooling.endpoint_failed(&self.member, reason, *retry_after)
             }
             Some(Failure::Dead) | None => {
                 metrics.renewal(RenewalResult::TryLater);

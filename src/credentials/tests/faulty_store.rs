@@ -58,6 +58,10 @@ impl GrantStore for FaultyStore {
         fail_if(&self.faults.save)?;
         self.inner.save(member, row, lease).await
     }
+    async fn note_used(&self, uses: Vec<(Member, i64)>) -> Result<(), StoreError> {
+        fail_if(&self.faults.save)?;
+        self.inner.note_used(uses).await
+    }
     async fn forget(&self, member: &Member) -> Result<bool, StoreError> {
         self.inner.forget(member).await
     }

@@ -75,7 +75,7 @@ async fn an_operator_renews_at_once_whatever_cools_down() {
     let summary = world.credentials.renew_now(&ada()).await.unwrap();
 
     assert!(summary.last_renewal.is_some());
-    assert_eq!(text(&world.token(&ada())), "token-2");
+    assert_eq!(text(&world.newest(&ada())), "token-2");
     let nobody = world.credentials.renew_now(&member("nobody")).await;
     assert!(matches!(nobody, Err(ManageError::UnknownMember(_))));
     world.import(&member("grace"), FINAL).await;

@@ -118,25 +118,26 @@ async fn a_token_near_its_end_is_served_and_renewed_once_behind_it() {
     assert_eq!(world.credentials.flights_under_way(), 1);
     gate.notify_one();
     world.credentials.drain().await;
-    assert_eq!(text(&world.token(&ada())), "token-1");
+    assert_eq!(text(&world.newest(&ada())), "token-1");
     assert_eq!(world.linkedin.posts(), 1);
 }
 
 #[tokio::test]
-async fn the_old_token_stays_good_until_the_new_one_is_proven() {
+async fn the_old_token_stays_in_use_until_the_new_one_is_proven() {
     let world = World::start().await;
     world.import(&ada(), RENEWABLE).await;
-    world.pass(3250);
     let old = world.token(&ada());
-    world.credentials.drain().await;
-    let new = world.token(&ada());
+    world.credentials.renew_now(&ada()).await.unwrap();
+    let new = world.newest(&ada());
     assert_eq!(text(&new), "token-1");
 
+    assert_eq!(world.token(&ada()).fingerprint, old.fingerprint);
     let previous = world.credentials.previous(&ada(), &new).unwrap();
     assert_eq!(previous.fingerprint, old.fingerprint);
     assert!(world.credentials.previous(&ada(), &old).is_none());
 
     world.credentials.proven(&ada(), &new);
+    assert_eq!(text(&world.token(&ada())), "token-1");
     assert!(world.credentials.previous(&ada(), &new).is_none());
 }
 
@@ -146,15 +147,63 @@ async fn an_old_token_that_was_refused_or_outlived_the_lag_is_not_offered() {
     world.import(&ada(), RENEWABLE).await;
     let old = world.token(&ada());
     let new = world.credentials.renew(&ada(), Some(&old)).await.unwrap();
+    assert_eq!(text(&world.token(&ada())), "token-1");
     assert!(world.credentials.previous(&ada(), &new).is_none());
 
     let world = World::start().await;
     world.import(&ada(), RENEWABLE).await;
     world.credentials.renew_now(&ada()).await.unwrap();
-    let new = world.token(&ada());
+    let new = world.newest(&ada());
     assert!(world.credentials.previous(&ada(), &new).is_some());
-    world.pass(60);
+    world.pass(59);
+    assert_eq!(text(&world.token(&ada())), "token-0");
+    world.pass(1);
+    assert_eq!(text(&world.token(&ada())), "token-1");
     assert!(world.credentials.previous(&ada(), &new).is_none());
+}
+
+#[tokio::test]
+async fn an_old_token_that_is_refused_in_the_lag_gives_way_without_a_renewal() {
+    let world = World::start().await;
+    world.import(&ada(), RENEWABLE).await;
+    world.credentials.renew_now(&ada()).await.unwrap();
+    let old = world.token(&ada());
+    assert_eq!(text(&old), "token-0");
+
+    let other = world.credentials.renew(&ada(), Some(&old)).await.unwrap();
+
+    assert_eq!(text(&other), "token-1");
+    assert_eq!(text(&world.token(&ada())), "token-1");
+    assert_eq!(world.linkedin.posts(), 1);
+}
+
+#[tokio::test]
+async fn an_old_token_is_served_no_longer_than_it_lives_nor_after_a_new_sign_in() {
+    let world = World::start().await;
+    world.import(&ada(), RENEWABLE).await;
+    world.pass(3580);
+    world.credentials.renew_now(&ada()).await.unwrap();
+    assert_eq!(text(&world.token(&ada())), "token-0");
+    world.pass(20);
+    assert_eq!(text(&world.token(&ada())), "token-1");
+
+    let signed_in = RENEWABLE.replace("-0", "-new");
+    world.import(&ada(), &signed_in).await;
+    assert_eq!(text(&world.token(&ada())), "token-new");
+}
+
+#[tokio::test]
+async fn a_clock_that_goes_back_makes_no_token_young_for_ever() {
+    let world = World::start().await;
+    world.import(&ada(), RENEWABLE).await;
+    let old = world.token(&ada());
+    let new = world.credentials.renew(&ada(), Some(&old)).await.unwrap();
+    world.clock.set_back(Duration::from_secs(86_400));
+
+    let again = world.credentials.renew(&ada(), Some(&new)).await;
+
+    assert_eq!(text(&again.unwrap()), "token-2");
+    assert_eq!(world.linkedin.posts(), 2);
 }
 
 #[tokio::test]

@@ -19,6 +19,8 @@ use tokio::{net::TcpListener, sync::Notify};
 pub(super) enum Play {
     /// A new token, `token-N`, with this life; the refresh token becomes `refresh-N` if rotated.
     Token { life_secs: i64, is_rotated: bool },
+    /// The same, and how long the refresh token still lives.
+    Ends { life_secs: u64, refresh_secs: u64 },
     /// This status and body, with these headers.
     Say(u16, &'static str, Vec<(&'static str, String)>),
     /// Takes the POST, then closes without an answer.
@@ -43,7 +45,7 @@ pub(super) struct TokenServer {
     state: Arc<Mutex<State>>,
     /// While some, answers wait for it.
     gate: Arc<Mutex<Option<Arc<Notify>>>>,
-    usual: Play,
+    usual: Arc<Mutex<Play>>,
 }
 
 impl TokenServer {
@@ -63,7 +65,7 @@ impl TokenServer {
             url,
             state: Arc::default(),
             gate: Arc::default(),
-            usual,
+            usual: Arc::new(Mutex::new(usual)),
         };
         let serving = server.clone();
         tokio::spawn(async move {
@@ -113,6 +115,11 @@ impl TokenServer {
         self.state.lock().unwrap().asked.clone()
     }
 
+    /// From now on this, whenever nothing else is planned.
+    pub(super) fn always(&self, play: Play) {
+        *self.usual.lock().unwrap() = play;
+    }
+
     pub(super) fn posts(&self) -> usize {
         self.state.lock().unwrap().forms.len()
     }
@@ -158,7 +165,8 @@ impl TokenServer {
             let mut state = self.state.lock().unwrap();
             let form = String::from_utf8(form.to_vec()).unwrap();
             state.forms.push(form);
-            let play = state.plays.pop_front().unwrap_or(self.usual.clone());
+            let play = state.plays.pop_front();
+            let play = play.unwrap_or_else(|| self.usual.lock().unwrap().clone());
             (play, state.forms.len())
         };
         let gate = self.gate.lock().unwrap().clone();
@@ -179,6 +187,13 @@ impl TokenServer {
                     r#"{{"access_token":"token-{number}","expires_in":{life_secs}{rotated}}}"#
                 ))))
             }
+            Play::Ends {
+                life_secs,
+                refresh_secs,
+            } => Ok(Response::new(body(format!(
+                r#"{{"access_token":"token-{number}","expires_in":"{life_secs}",
+                "refresh_token":"refresh-0","refresh_token_expires_in":{refresh_secs}}}"#
+            )))),
             Play::Say(status, text, headers) => {
                 let mut response = Response::builder().status(status);
                 for (name, value) in headers {

@@ -107,7 +107,8 @@ const UPDATE: &str = "UPDATE grants SET version = :version, access = :access, \
     refresh = :refresh, state = :state, ended_at = :ended_at, acquired_at = :acquired_at, \
     issued_at = :issued_at, access_expires_at = :access_expires_at, \
     refresh_expires_at = :refresh_expires_at, scopes = :scopes, urn = :urn, \
-    renewals = :renewals, renewed_at = :renewed_at, used_at = :used_at, \
+    renewals = :renewals, renewed_at = :renewed_at, \
+    used_at = nullif(max(coalesce(used_at, 0), coalesce(:used_at, 0)), 0), \
     profile = :profile, verdict = :verdict \
     WHERE application = :application AND member = :member AND version = :version - 1";
 
@@ -139,6 +140,23 @@ fn write(
             ":profile": row.profile,
             ":verdict": row.verdict,
         })?)
+}
+
+/// Notes uses, all in one transaction.
+pub(super) fn note_used(
+    connection: &mut Connection,
+    uses: &[(Member, i64)],
+) -> Result<(), StoreError> {
+    let transaction = connection.transaction()?;
+    let note = "UPDATE grants SET used_at = ?3
+         WHERE application = ?1 AND member = ?2 AND coalesce(used_at, 0) < ?3";
+    let mut statement = transaction.prepare_cached(note)?;
+    for (member, used_at) in uses {
+        let (application, name) = (member.application.as_str(), member_column(member));
+        statement.execute(params![application, name, used_at])?;
+    }
+    drop(statement);
+    Ok(transaction.commit()?)
 }
 
 /// Deletes row, journal entry and data key. The lease's row stays, with a higher fence: a renewal

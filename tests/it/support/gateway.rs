@@ -364,6 +364,7 @@ impl<'a> Plan<'a> {
             post_time: Duration::from_secs(15),
             lease: Duration::from_secs(30),
             max_concurrent: 8,
+            max_per_second: 100,
             retry_delay: Duration::from_secs(30),
             max_retry_delay: Duration::from_secs(1800),
         };
