@@ -1,8 +1,8 @@
 //! Composition root: a [`Config`] becomes running tasks, started and ended in an order that holds.
 //!
-//! Start: lock · store and keys · credentials · callers · support log · path · admin · control
+//! Start: lock · store and keys · credentials · callers · support log · path · admin · connect · control
 //! socket. Each needs those before it. End: `/readyz` off · time for load balancers · path drained ·
-//! renewals finished · support log flushed.
+//! sign-ins and renewals finished · support log flushed.
 //!
 //! **Invariant:** nothing here is global to the process, so that tests run several at once; signals,
 //! umask and the operations log belong to `cli::serve`.
@@ -23,6 +23,7 @@ use crate::{
     callers::Callers,
     clock::Clock,
     config::{Config, Drain},
+    connect::{self, Connect},
     credentials::{self, BadSettings, Credentials, Foundations},
     dial::{BadRoots, Dialer},
     incident::{Log, Recorder, reader::Incidents},
@@ -30,6 +31,7 @@ use crate::{
     metrics::Metrics,
     proxy::{self, Proxy},
     store::{self, Store, StoreError},
+    web::Listener,
 };
 
 mod control;
@@ -168,6 +170,7 @@ pub struct App {
     status: Arc<Status>,
     log: Log,
     admin: Admin,
+    connect: Option<(Connect, Listener)>,
     control: Control,
     callers_address: SocketAddr,
     drain: Drain,
@@ -181,7 +184,8 @@ impl App {
     pub async fn start(config: Config) -> Result<Self, StartError> {
         let foundation = Foundation::lay(&config).await?;
         let (recorder, log) = start_log(&config, &foundation)?;
-        let proxy = start_proxy(&config, &foundation, recorder.clone()).await?;
+        let door = door(&config, &foundation);
+        let proxy = start_proxy(&config, &foundation, recorder.clone(), door.as_ref()).await?;
         let callers_address = proxy.local_addr();
         let status = Arc::new(Status::new(
             proxy,
@@ -197,13 +201,14 @@ impl App {
                 address: listen,
                 source,
             })?;
+        let connect = open(&config.connect, door.as_ref()).await?;
         let socket = config.places.control_socket;
-        let control =
-            Control::start(&socket, foundation.desk()).map_err(|source| StartError::File {
-                what: "control socket",
-                path: socket,
-                source,
-            })?;
+        let desk = foundation.desk().beside(door);
+        let control = Control::start(&socket, desk).map_err(|source| StartError::File {
+            what: "control socket",
+            path: socket,
+            source,
+        })?;
         foundation.credentials.keep_fresh();
         info!(callers = %callers_address, admin = %admin.local_addr(), config = config.incidents.config_hash, "linkgate is up");
         Ok(Self {
@@ -211,6 +216,7 @@ impl App {
             status,
             log,
             admin,
+            connect,
             control,
             callers_address,
             drain: config.drain,
@@ -227,9 +233,15 @@ impl App {
         self.admin.local_addr()
     }
 
+    /// Where members' browsers come, if they do.
+    pub fn connect_address(&self) -> Option<SocketAddr> {
+        self.connect.as_ref().map(|(_, open)| open.local_addr())
+    }
+
     /// Executes commands, as the control socket does.
     pub fn desk(&self) -> Desk {
-        self.foundation.desk()
+        let door = self.connect.as_ref().map(|(door, _)| door.clone());
+        self.foundation.desk().beside(door)
     }
 
     /// Reads keys and certificates again. What cannot be read stays as it was.
@@ -266,6 +278,13 @@ impl App {
         self.control.stop().await;
         if let Some(proxy) = self.status.take_proxy() {
             proxy.drain(self.drain.limit).await;
+        }
+        if let Some((door, open)) = self.connect {
+            // A member who comes back from LinkedIn in these seconds is still let in.
+            tokio::time::timeout(CREDENTIALS_DRAIN, door.drain())
+                .await
+                .ok();
+            open.stop().await;
         }
         drain_credentials(&self.foundation.credentials).await;
         let log = self.log;
@@ -308,15 +327,44 @@ fn start_log(config: &Config, foundation: &Foundation) -> Result<(Recorder, Log)
     })
 }
 
+/// The members' door, not open yet.
+fn door(config: &Config, foundation: &Foundation) -> Option<Connect> {
+    let on = connect::Foundations {
+        credentials: foundation.credentials.clone(),
+        ring: foundation.ring.clone(),
+        clock: foundation.clock.clone(),
+    };
+    Some(Connect::new(config.connect.clone()?, on))
+}
+
+async fn open(
+    settings: &Option<connect::Settings>,
+    door: Option<&Connect>,
+) -> Result<Option<(Connect, Listener)>, StartError> {
+    let (Some(settings), Some(door)) = (settings, door) else {
+        return Ok(None);
+    };
+    let opened = door.open().await.map_err(|source| StartError::Listen {
+        key: "connect.listen",
+        address: settings.listener.listen,
+        source,
+    })?;
+    Ok(Some((door.clone(), opened)))
+}
+
 async fn start_proxy(
     config: &Config,
     foundation: &Foundation,
     recorder: Recorder,
+    door: Option<&Connect>,
 ) -> Result<Proxy, StartError> {
+    let links = door
+        .cloned()
+        .map(|door| proxy::SignInLinks::given_by(move |member| door.link(member)));
     let parts = proxy::Parts {
         credentials: foundation.credentials.clone(),
         callers: foundation.callers.clone(),
-        sign_in_links: proxy::SignInLinks::default(),
+        sign_in_links: links.unwrap_or_default(),
         recorder,
         metrics: foundation.metrics.clone(),
         dialer: foundation.dialer.clone(),

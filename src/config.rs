@@ -12,11 +12,12 @@ use std::{
     time::Duration,
 };
 
-use crate::{credentials, dial, incident, proxy, telemetry, web};
+use crate::{connect, credentials, dial, incident, proxy, telemetry, web};
 
 mod across;
 mod build;
 mod check;
+mod door;
 mod effective;
 mod environment;
 mod file;
@@ -44,6 +45,8 @@ pub struct Config {
     pub dial: dial::Settings,
     /// The admin listener.
     pub admin: web::Settings,
+    /// The members' door; none where nobody can sign in.
+    pub connect: Option<connect::Settings>,
     /// The operations log.
     pub telemetry: telemetry::Settings,
     /// How the process ends.

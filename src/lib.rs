@@ -33,6 +33,9 @@ pub mod store;
 pub mod telemetry;
 pub mod web;
 
+// The members' door.
+pub mod connect;
+
 // The operator's side.
 pub mod admin;
 pub mod app;

@@ -119,7 +119,9 @@ async fn serve(stream: UnixStream, desk: &Desk) -> io::Result<()> {
     let line = timeout(ORDER_TIME, read_line(reading)).await??;
     let reply = match serde_json::from_slice::<Order>(&line) {
         Ok(order) => {
-            info!(?order, "a command came");
+            if !order.is_question() {
+                info!(?order, "a command came");
+            }
             desk.execute(order).await
         }
         Err(error) => {

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use crate::{
     callers::{Callers, Covers, Key, Terms},
     clock::Clock,
+    connect::Connect,
     credentials::{Credentials, ManageError},
     exchange::{Member, Name},
     incident::reader::Incidents,
@@ -30,6 +31,8 @@ pub struct Desk {
     store: Arc<dyn Store>,
     clock: Clock,
     incidents: Incidents,
+    /// The members' door; none where nobody can sign in.
+    connect: Option<Connect>,
 }
 
 type Done = Result<Value, Refusal>;
@@ -42,7 +45,13 @@ impl Desk {
             store: Arc::clone(&foundation.store),
             clock: foundation.clock.clone(),
             incidents: foundation.incidents.clone(),
+            connect: None,
         }
+    }
+
+    /// With a door that members can come to.
+    pub(super) fn beside(self, connect: Option<Connect>) -> Self {
+        Self { connect, ..self }
     }
 
     /// Executes one order; what it changes is in force when this returns.
@@ -53,6 +62,8 @@ impl Desk {
             Order::ShowMember { member } => self.show_member(&member),
             Order::RenewMember { member } => self.renew(&member).await,
             Order::DisconnectMember { member } => self.disconnect(&member).await,
+            Order::ConnectMember { member } => self.connect_member(&member),
+            Order::AskConnected { id } => self.ask_connected(&id),
             Order::CreateKey {
                 caller,
                 members,
@@ -143,6 +154,34 @@ impl Desk {
             .await
             .map_err(|error| managed(&error))?;
         Ok(json!({"name": was.name, "application": was.application, "state": "tokens destroyed"}))
+    }
+
+    fn connect_member(&self, named: &MemberNamed) -> Done {
+        let member = self.member(named)?;
+        let closed = || {
+            Refusal::Unavailable(
+                "nobody can sign in here: connect.public_url is not set, or no gateway runs".into(),
+            )
+        };
+        let connect = self.connect.as_ref().ok_or_else(closed)?;
+        let link = connect.awaited_link(&member).ok_or_else(|| {
+            let application = &member.application;
+            Refusal::Failed(format!(
+                "application {application} asks members for nothing: set applications.scopes"
+            ))
+        })?;
+        Ok(json!({
+            "url": link.url,
+            "id": link.id,
+            "ends_at": link.ends_at,
+            "warning": link.warning,
+        }))
+    }
+
+    fn ask_connected(&self, id: &str) -> Done {
+        let progress = self.connect.as_ref().and_then(|door| door.progress(id));
+        let gone = || Refusal::Missing("this link is not waited for any more".into());
+        value(&progress.ok_or_else(gone)?)
     }
 
     /// The body as text, or in base64 where it is none.

@@ -40,6 +40,16 @@ pub enum Order {
         /// Whose.
         member: MemberNamed,
     },
+    /// Makes a link by which a member signs in.
+    ConnectMember {
+        /// Who.
+        member: MemberNamed,
+    },
+    /// How far the sign-in by such a link is.
+    AskConnected {
+        /// The link's id.
+        id: String,
+    },
     /// Makes a key.
     CreateKey {
         /// Whose key it is.
@@ -127,6 +137,16 @@ pub enum Refusal {
     /// It was tried and failed.
     #[error("{0}")]
     Failed(String),
+    /// What is needed for it does not run here.
+    #[error("{0}")]
+    Unavailable(String),
+}
+
+impl Order {
+    /// Whether it only asks again what somebody waits for: nothing for the log.
+    pub(super) fn is_question(&self) -> bool {
+        matches!(self, Self::AskConnected { .. })
+    }
 }
 
 impl fmt::Debug for Reply {

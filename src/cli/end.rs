@@ -58,7 +58,7 @@ impl End {
             Self::Problems(_) => Exit::Configuration,
             Self::Start(error) => of_start(error),
             Self::Refused(Refusal::Malformed(_)) | Self::Usage(_) => Exit::Usage,
-            Self::NotReached(_) => Exit::Unavailable,
+            Self::NotReached(_) | Self::Refused(Refusal::Unavailable(_)) => Exit::Unavailable,
             // Whoever read our output has seen enough: `linkgate members list | head`.
             Self::Io(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Done,
             Self::Refused(_) | Self::AtOnce | Self::Io(_) | Self::Failed(_) => Exit::Failed,

@@ -16,8 +16,12 @@ use super::{End, print, reach};
 /// Longest token answer that is read from standard input.
 const ANSWER_BYTES: u64 = 64 * 1024;
 
+mod connect;
+
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
+    /// Print a link by which the member signs in at LinkedIn, and wait until that is done
+    Connect(Named),
     /// Take over the JSON that LinkedIn's token endpoint answered, from standard input
     Import(Named),
     /// List all members
@@ -69,6 +73,7 @@ impl From<Named> for MemberNamed {
 pub(super) fn run(command: Command, file: &Path, environment: &Environment) -> Result<(), End> {
     let execute = |order| reach::execute(order, file, environment);
     match command {
+        Command::Connect(named) => connect::run(named, file, environment),
         Command::Import(named) => {
             let answer = token_answer()?;
             let grant = execute(Order::ImportMember {

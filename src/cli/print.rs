@@ -60,7 +60,8 @@ pub(super) fn fields(item: &Value) -> io::Result<()> {
     Ok(())
 }
 
-fn cell(field: &str, value: &Value) -> String {
+/// A value as people read it: dates for times, control characters escaped.
+pub(super) fn cell(field: &str, value: &Value) -> String {
     match value {
         Value::Null => "-".to_owned(),
         Value::String(text) => page::shown(text),

@@ -36,6 +36,14 @@ pub(super) fn execute(order: Order, file: &Path, environment: &Environment) -> R
     }
 }
 
+/// Executes `order` by the running gateway, and only by that.
+pub(super) async fn ask_running(order: &Order, places: &Places) -> Result<Value, End> {
+    match ask(&places.control_socket, order).await? {
+        Reply::Done(value) => Ok(value),
+        Reply::Refused(refusal) => Err(refusal.into()),
+    }
+}
+
 async fn alone(config: &Config, order: Order) -> Result<Reply, End> {
     let foundation = match Foundation::lay(config).await {
         Err(StartError::Lock(held @ NotLocked::Held { .. })) => {

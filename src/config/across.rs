@@ -121,23 +121,32 @@ impl Builder<'_> {
     }
 
     fn distinct_listeners(&mut self) {
-        let (Some(gateway), Some(admin)) = (
-            self.read.address("gateway.listen"),
-            self.read.address("admin.listen"),
-        ) else {
-            return;
-        };
-        let overlap = gateway.ip() == admin.ip()
-            || gateway.ip().is_unspecified()
-            || admin.ip().is_unspecified();
-        if gateway.port() != 0 && gateway.port() == admin.port() && overlap {
-            let problem = Problem::new(
-                &self.read.values.place("admin.listen"),
-                "admin.listen",
-                format!("{admin} is gateway.listen, too"),
-            );
-            self.found
-                .push(problem.hint("give the admin listener a port of its own"));
+        let mut taken = vec!["gateway.listen"];
+        let is_open = self.read.url("connect.public_url").is_some();
+        for listener in ["admin.listen", "connect.listen"] {
+            if listener == "connect.listen" && !is_open {
+                continue;
+            }
+            let other = taken.iter().find(|other| self.overlap(listener, other));
+            if let Some(other) = other {
+                let problem = Problem::new(
+                    &self.read.values.place(listener),
+                    listener,
+                    format!("is {other}, too"),
+                );
+                self.found
+                    .push(problem.hint("give each listener a port of its own"));
+            }
+            taken.push(listener);
         }
+    }
+
+    fn overlap(&self, one: &str, other: &str) -> bool {
+        let (Some(one), Some(other)) = (self.read.address(one), self.read.address(other)) else {
+            return false;
+        };
+        let is_shared =
+            one.ip() == other.ip() || one.ip().is_unspecified() || other.ip().is_unspecified();
+        one.port() != 0 && one.port() == other.port() && is_shared
     }
 }

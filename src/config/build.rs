@@ -79,12 +79,14 @@ impl Builder<'_> {
         // Every part is built even where another failed, so that each reports its problems.
         let (proxy, incidents) = (self.proxy(), self.incidents(&effective));
         let (dial, places) = (self.dial(proxy_authorization), self.places());
+        let connect = self.connect();
         Some(Config {
             proxy: proxy?,
             credentials: self.credentials(applications?)?,
             incidents: incidents?,
             dial: dial?,
             admin: self.admin()?,
+            connect: connect?,
             telemetry: self.telemetry()?,
             drain: Drain {
                 delay: self.read.millis("gateway.drain_delay_ms")?,
@@ -476,8 +478,8 @@ impl Builder<'_> {
                 "admin.listen is open to other machines: see that the network guards it".into(),
             );
         }
-        if self.read.url("connect.public_url").is_some() {
-            remarks.push("connect.* has no effect in this version".into());
+        if is_open("connect.listen") && self.read.url("connect.public_url").is_some() {
+            remarks.push("connect.listen is open to other machines and speaks plain HTTP: members' browsers must reach it through something that speaks TLS".into());
         }
         remarks
     }

@@ -38,6 +38,20 @@ fn an_empty_file_is_the_defaults() {
 }
 
 #[test]
+fn the_members_door_is_open_where_it_has_an_address() {
+    let text = "connect: {public_url: 'https://apps.example:8443/in', return_urls: ['https://app.example/']}";
+
+    let open = load(text, &[]).unwrap().connect.unwrap();
+    let shut = load("connect: {listen: '127.0.0.1:8081'}", &[]).unwrap();
+
+    assert_eq!(open.title, "apps.example");
+    assert_eq!(open.listener.hosts, ["apps.example"]);
+    assert_eq!(open.link_time, Duration::from_secs(7 * 86_400));
+    assert_eq!(open.return_urls.len(), 1);
+    assert!(shut.connect.is_none());
+}
+
+#[test]
 fn the_shipped_file_is_the_table_of_keys_and_means_the_defaults() {
     let shipped = include_str!("../../config.yaml");
 
@@ -99,6 +113,12 @@ const BAD_VALUES: &[(&str, &str, &str, u64, &str)] = &[
     ("own listener", "linkedin: {api_url: 'http://localhost:8080'}", "linkedin.api_url", 1, "our own gateway.listen"),
     ("own admin", "linkedin: {oauth_url: 'http://127.0.0.1:8081/oauth/v2'}", "linkedin.oauth_url", 1, "our own admin.listen"),
     ("same port twice", "admin: {listen: '127.0.0.1:8080'}", "admin.listen", 1, "too"),
+    ("public url in plain text", "connect: {public_url: 'http://apps.example'}", "connect.public_url", 1, "loopback"),
+    ("return url in plain text", "connect: {public_url: 'https://a.example', return_urls: ['http://app.example/']}", "connect.return_urls", 1, "loopback"),
+    ("return url without a path", "connect: {public_url: 'https://a.example', return_urls: ['https://app.example']}", "connect.return_urls", 1, "needs a path"),
+    ("return url with a step up", "connect: {public_url: 'https://a.example', return_urls: ['https://app.example/a/../']}", "connect.return_urls", 1, "another way"),
+    ("members sent where nobody signs in", "connect: {return_urls: ['https://app.example/']}", "connect.public_url", 1, "is null"),
+    ("members on the operators' port", "connect: {public_url: 'https://a.example', listen: '127.0.0.1:8081'}", "connect.listen", 1, "too"),
     ("user in the proxy's url", "linkedin: {proxy_url: 'http://u:pw@p:1'}", "linkedin.proxy_url", 1, "not that"),
     ("no sqlite", "store: {url: 'postgres://u:pw@h/d'}", "store.url", 1, "not that"),
     ("socket path", "control: {socket: /a-folder-name-of-thirty-letters/a-folder-name-of-thirty-letters/a-folder-name-of-thirty-letters/control.sock}", "control.socket", 1, "too long"),

@@ -6,6 +6,7 @@ mod architecture;
 mod bodies;
 mod command_line;
 mod config;
+mod connecting;
 mod connections;
 mod corporate_proxy;
 mod edge;

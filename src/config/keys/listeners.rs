@@ -1,6 +1,6 @@
 //! Keys of what the process itself opens: listeners, control socket, operations log.
 
-use crate::config::kind::Kind::{Address, Count, Name, Path, Texts, Url, Word};
+use crate::config::kind::Kind::{Address, Count, Name, Path, Text, Texts, Url, Word};
 
 use super::{GIB, KIB, Key, bytes, key, millis};
 
@@ -148,19 +148,43 @@ pub(super) const CONNECT: &[Key] = &[
         "connect.listen",
         Address,
         "127.0.0.1:8082",
-        "reserved: members' browsers will come here to sign in; not served by this version",
+        "members' browsers come here to sign in, once connect.public_url is set; plain HTTP: for other machines, put something in front that speaks TLS",
     ),
     key(
         "connect.public_url",
         Url,
         "null",
-        "reserved: the redirect URI will be this + /connect/callback",
+        "this listener as members' browsers see it; register it with /connect/callback behind it as redirect URL of the LinkedIn application; null: nobody can sign in here",
+    ),
+    key(
+        "connect.title",
+        Text,
+        "null",
+        "who asks, in the members' words, such as the name of your service; null: the host of connect.public_url",
     ),
     key(
         "connect.return_urls",
         Texts,
         "[]",
-        "reserved: where members may be sent after signing in",
+        "where apps may have members sent after signing in (?return_to=): a URL stands for itself with any query, one that ends with / also for all below it",
+    ),
+    key(
+        "connect.link_days",
+        Count(1, 365, "days"),
+        "7",
+        "how long the link lasts that stands as connect_url in an answer sign_in_needed",
+    ),
+    key(
+        "connect.command_link_secs",
+        Count(60, 604_800, "seconds"),
+        "3600",
+        "how long the link lasts that `linkgate members connect` prints, and how long it waits",
+    ),
+    key(
+        "connect.max_connections",
+        Count(1, 100_000, "connections"),
+        "256",
+        "connections at once",
     ),
 ];
 

@@ -5,6 +5,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use linkgate::{
     callers::{Callers, Covers, Terms},
     clock::Clock,
+    connect::{self, Connect},
     credentials::{self, Application, Credentials, Foundations},
     dial::{self, Dialer},
     exchange::{Member, Name},
@@ -14,9 +15,10 @@ use linkgate::{
     },
     keyring::LiveSecrets,
     metrics::Metrics,
-    proxy::{self, LinkedIn, Parts, Proxy, Retry},
+    proxy::{self, LinkedIn, Parts, Proxy, Retry, SignInLinks},
     sandbox::{Sandbox, TokenAnswer},
     store,
+    web::{self, Listener},
 };
 
 use super::{Reply, caller::Connection, canary, until};
@@ -31,6 +33,8 @@ pub(crate) struct Gateway {
     /// A key for every member.
     pub(crate) key: String,
     pub(crate) proxy: Option<Proxy>,
+    /// Where members sign in, if the plan has such a door.
+    door: Option<(Connect, Listener)>,
     log: Option<Log>,
     folder: tempfile::TempDir,
     /// Answers that stories looked at are searched for the canary too.
@@ -51,6 +55,7 @@ pub(crate) struct Plan<'a> {
     corporate_proxy: Option<String>,
     /// Further trusted roots, in PEM.
     roots: String,
+    door: Option<connect::Settings>,
 }
 
 impl Gateway {
@@ -67,6 +72,7 @@ impl Gateway {
             reached: None,
             corporate_proxy: None,
             roots: String::new(),
+            door: None,
         }
     }
 
@@ -158,6 +164,17 @@ impl Gateway {
 
     pub(crate) fn folder(&self) -> PathBuf {
         self.folder.path().to_owned()
+    }
+
+    /// The members' door.
+    pub(crate) fn door(&self) -> &Connect {
+        &self.door.as_ref().expect("the plan has a door").0
+    }
+
+    /// Where it listens.
+    pub(crate) fn door_address(&self) -> SocketAddr {
+        let open = &self.door.as_ref().expect("the plan has a door").1;
+        open.local_addr()
     }
 
     /// Makes a key for these members alone.
@@ -271,6 +288,14 @@ impl<'a> Plan<'a> {
         self
     }
 
+    /// With a door that members sign in by.
+    pub(crate) fn with_door(mut self, tune: impl FnOnce(&mut connect::Settings)) -> Self {
+        let mut door = door_settings(self.linkedin);
+        tune(&mut door);
+        self.door = Some(door);
+        self
+    }
+
     pub(crate) async fn start(mut self) -> Gateway {
         let folder = tempfile::tempdir().unwrap();
         let house = tokio::runtime::Handle::current();
@@ -291,13 +316,21 @@ impl<'a> Plan<'a> {
         };
         let credentials = self.credentials(foundations).await;
         let callers = Callers::new(clock.clone(), live.clone());
+        let door = self.door.take().map(|settings| {
+            let on = connect::Foundations {
+                credentials: credentials.clone(),
+                ring: ring.clone(),
+                clock: clock.clone(),
+            };
+            Connect::new(settings, on)
+        });
         self.incidents.directory = folder.path().join("incidents");
         let (recorder, log) =
             Recorder::start(self.incidents, ring, live, clock.clone(), metrics.shard()).unwrap();
         let parts = Parts {
             credentials: credentials.clone(),
             callers: callers.clone(),
-            sign_in_links: proxy::SignInLinks::default(),
+            sign_in_links: links(door.as_ref()),
             recorder,
             metrics: metrics.clone(),
             dialer,
@@ -305,6 +338,7 @@ impl<'a> Plan<'a> {
             house,
         };
         let proxy = Proxy::start(self.settings, parts).unwrap();
+        let door = open(door).await;
         let mut gateway = Gateway {
             address: proxy.local_addr(),
             credentials,
@@ -313,6 +347,7 @@ impl<'a> Plan<'a> {
             callers,
             key: String::new(),
             proxy: Some(proxy),
+            door,
             log: Some(log),
             folder,
             seen: std::sync::Mutex::default(),
@@ -390,6 +425,42 @@ pub(crate) fn member(text: &str) -> Member {
         application: name("default"),
         name: Some(name(text)),
     }
+}
+
+/// The links that stand in answers.
+fn links(door: Option<&Connect>) -> SignInLinks {
+    let door = door.cloned();
+    SignInLinks::given_by(move |member| door.as_ref()?.link(member))
+}
+
+async fn open(door: Option<Connect>) -> Option<(Connect, Listener)> {
+    let door = door?;
+    let open = door.open().await.unwrap();
+    Some((door, open))
+}
+
+/// On a port that is free now: its URL must be known before it listens.
+fn door_settings(linkedin: &Sandbox) -> connect::Settings {
+    let listen = free_address();
+    connect::Settings {
+        listener: web::Settings {
+            listen,
+            hosts: Vec::new(),
+            max_connections: 64,
+        },
+        public_url: format!("http://{listen}").parse().unwrap(),
+        oauth_url: linkedin.oauth_url().parse().unwrap(),
+        title: "Example App".to_owned(),
+        return_urls: Vec::new(),
+        link_time: Duration::from_secs(7 * 86_400),
+        command_link_time: Duration::from_secs(3600),
+    }
+}
+
+/// A loopback address that nobody listens on now.
+pub(crate) fn free_address() -> SocketAddr {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap()
 }
 
 fn settings() -> proxy::Settings {

@@ -11,11 +11,13 @@ pub(crate) mod gateway;
 pub(crate) mod peer;
 pub(crate) mod posts;
 pub(crate) mod process;
+pub(crate) mod visitor;
 
 pub(crate) use caller::{Connection, Reply};
 pub(crate) use gateway::Gateway;
 pub(crate) use peer::Peer;
 pub(crate) use posts::post_saying;
+pub(crate) use visitor::Visitor;
 
 /// How large the storms are that a binary plays.
 #[derive(Clone, Copy, Debug)]
