@@ -3,7 +3,7 @@
 //!
 //! **Invariant:** the store is written before memory, so that what is in force also lasts.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use data_encoding::BASE64;
 use serde_json::{Value, json};
@@ -59,6 +59,10 @@ impl Desk {
         let done = match order {
             Order::ImportMember { member, answer } => self.import(&member, answer.0.expose()).await,
             Order::ListMembers { application } => self.list_members(application.as_deref()),
+            Order::ForecastMembers {
+                application,
+                within_secs,
+            } => self.forecast(application.as_deref(), within_secs),
             Order::ShowMember { member } => self.show_member(&member),
             Order::RenewMember { member } => self.renew(&member).await,
             Order::DisconnectMember { member } => self.disconnect(&member).await,
@@ -120,6 +124,18 @@ impl Desk {
             .filter(|grant| is_wanted(&grant.application))
             .map(value)
             .collect()
+    }
+
+    fn forecast(&self, application: Option<&str>, within_secs: Option<u64>) -> Done {
+        let only = application
+            .map(|name| self.application(Some(name)))
+            .transpose()?;
+        let is_wanted = |name: &str| only.as_ref().is_none_or(|only| only.as_str() == name);
+        let all = self
+            .credentials
+            .forecast(within_secs.map(Duration::from_secs));
+        let wanted = all.iter().filter(|member| is_wanted(&member.application));
+        wanted.map(value).collect()
     }
 
     fn show_member(&self, named: &MemberNamed) -> Done {

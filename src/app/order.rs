@@ -25,6 +25,13 @@ pub enum Order {
         /// Only this one's.
         application: Option<String>,
     },
+    /// Who drops out when.
+    ForecastMembers {
+        /// Only this one's.
+        application: Option<String>,
+        /// Only those who do so in this time.
+        within_secs: Option<u64>,
+    },
     /// One grant.
     ShowMember {
         /// Whose.

@@ -11,7 +11,7 @@ use crate::{
     secret::Secret,
 };
 
-use super::{End, print, reach};
+use super::{End, keys, print, reach};
 
 /// Longest token answer that is read from standard input.
 const ANSWER_BYTES: u64 = 64 * 1024;
@@ -32,6 +32,8 @@ pub(super) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// List who drops out when, unless they sign in again; the next one first
+    Forecast(Asked),
     /// Show one member
     Show {
         #[command(flatten)]
@@ -52,6 +54,21 @@ pub(super) struct Named {
     name: String,
     #[command(flatten)]
     within: Within,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Asked {
+    #[command(flatten)]
+    application: Within,
+    /// Only those who drop out in this time, and those of whom it is unknown: 30d, 12h
+    #[arg(long, value_name = "TIME", value_parser = keys::seconds)]
+    within: Option<u64>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    /// Print comma-separated values (RFC 4180); times are Unix seconds
+    #[arg(long, conflicts_with = "json")]
+    csv: bool,
 }
 
 #[derive(Debug, Args)]
@@ -87,6 +104,13 @@ pub(super) fn run(command: Command, file: &Path, environment: &Environment) -> R
                 application: within.application,
             })?;
             list(&grants, json)
+        }
+        Command::Forecast(asked) => {
+            let members = execute(Order::ForecastMembers {
+                application: asked.application.application,
+                within_secs: asked.within,
+            })?;
+            forecast(&members, asked.json, asked.csv)
         }
         Command::Show { named, json } => {
             let grant = execute(Order::ShowMember {
@@ -135,14 +159,38 @@ fn list(grants: &Value, json: bool) -> Result<(), End> {
         "application",
         "state",
         "renewable",
-        "access_expires_at",
-        "refresh_expires_at",
+        "access_days_left",
+        "refresh_days_left",
+        "last_used",
+        "last_attempt",
+        "last_outcome",
         "urn",
     ];
-    Ok(print::table(
-        grants.as_array().map_or(&[], Vec::as_slice),
-        &columns,
-    )?)
+    Ok(print::table(items(grants), &columns)?)
+}
+
+fn forecast(members: &Value, json: bool, csv: bool) -> Result<(), End> {
+    let columns = [
+        "name",
+        "application",
+        "window",
+        "days_left",
+        "ends_at",
+        "because",
+        "state",
+        "last_used",
+        "urn",
+    ];
+    match (json, csv) {
+        (true, _) => print::json(members)?,
+        (false, true) => print::csv(items(members), &columns)?,
+        (false, false) => print::table(items(members), &columns)?,
+    }
+    Ok(())
+}
+
+fn items(list: &Value) -> &[Value] {
+    list.as_array().map_or(&[], Vec::as_slice)
 }
 
 fn told(what: &str, grant: &Value) -> Result<(), End> {

@@ -51,6 +51,34 @@ pub(super) fn table(items: &[Value], fields: &[&str]) -> io::Result<()> {
     Ok(())
 }
 
+/// A list as comma-separated values, a header first. A value that a spreadsheet would take for a
+/// formula is given as text.
+pub(super) fn csv(items: &[Value], fields: &[&str]) -> io::Result<()> {
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    write!(out, "{}\r\n", fields.join(","))?;
+    for item in items {
+        let row = fields
+            .iter()
+            .map(|field| csv_cell(item.get(field).unwrap_or(&Value::Null)));
+        write!(out, "{}\r\n", row.collect::<Vec<_>>().join(","))?;
+    }
+    out.flush()
+}
+
+fn csv_cell(value: &Value) -> String {
+    let text = match value {
+        Value::Null => return String::new(),
+        Value::String(text) => text.clone(),
+        other => return other.to_string(),
+    };
+    let is_formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
+    let text = if is_formula { format!("'{text}") } else { text };
+    match text.contains([',', '"', '\r', '\n']) {
+        true => format!("\"{}\"", text.replace('"', "\"\"")),
+        false => text,
+    }
+}
+
 /// One item, a field a line.
 pub(super) fn fields(item: &Value) -> io::Result<()> {
     let mut out = io::stdout().lock();
@@ -109,6 +137,17 @@ mod tests {
             ("last_used", json!(null), "-"),
         ] {
             assert_eq!(cell(field, &value), shown);
+        }
+        for (value, shown) in [
+            (json!(null), ""),
+            (json!(1_800_000_000), "1800000000"),
+            (json!("ada"), "ada"),
+            (json!("a,b"), "\"a,b\""),
+            (json!("say \"hi\""), "\"say \"\"hi\"\"\""),
+            (json!("-ada"), "'-ada"),
+            (json!("=1+1,2"), "\"'=1+1,2\""),
+        ] {
+            assert_eq!(csv_cell(&value), shown);
         }
         let hostile = cell("name", &json!("a\u{1b}[31m\nb"));
         assert!(!hostile.contains(char::is_control), "{hostile:?}");

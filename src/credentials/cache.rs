@@ -25,6 +25,8 @@ struct Entry {
     grant: Arc<Grant>,
     /// The token before: LinkedIn may still be slow to know the new one.
     previous: Option<Token>,
+    /// Its fingerprint, which stays known when the token itself is let go.
+    replaced: Option<Fingerprint>,
     /// Until when the token before is served, in Unix seconds; 0: it is not.
     previous_until: AtomicI64,
     is_previous_refused: AtomicBool,
@@ -152,9 +154,9 @@ impl Cache {
         self.entries.contains_key(member)
     }
 
-    /// Serves `grant` from now on, unless a later version is served already. Returns the token that
-    /// is now two renewals old, which nobody will present again.
-    pub(super) fn publish(&self, member: &Member, grant: Grant) -> Option<Token> {
+    /// Serves `grant` from now on, unless a later version is served already. Returns the name of the
+    /// token that is now two renewals old, which nobody will present again.
+    pub(super) fn publish(&self, member: &Member, grant: Grant) -> Option<Fingerprint> {
         let (planned, forgotten) = match self.entries.entry(member.clone()) {
             Place::Vacant(place) => {
                 let entry = place.insert(self.entry(member, grant, None));
@@ -168,7 +170,7 @@ impl Cache {
                 let is_same = old.grant.access.fingerprint == grant.access.fingerprint;
                 let entry = self.entry(member, grant, Some(old));
                 let planned = entry.planned(member);
-                (planned, place.insert(entry).previous.filter(|_| !is_same))
+                (planned, place.insert(entry).replaced.filter(|_| !is_same))
             }
         };
         // Outside the shard's lock: whoever holds the agenda may look here.
@@ -179,7 +181,7 @@ impl Cache {
     }
 
     /// Serves a renewed grant; none is made for a member that was forgotten meanwhile.
-    pub(super) fn publish_renewed(&self, member: &Member, grant: Grant) -> Option<Token> {
+    pub(super) fn publish_renewed(&self, member: &Member, grant: Grant) -> Option<Fingerprint> {
         match member.name.is_none() || self.knows(member) {
             true => self.publish(member, grant),
             false => None,
@@ -198,6 +200,10 @@ impl Cache {
             previous: match same {
                 Some(same) => same.previous.clone(),
                 None => before.map(|old| old.grant.access.clone()),
+            },
+            replaced: match same {
+                Some(same) => same.replaced.clone(),
+                None => before.map(|old| old.grant.access.fingerprint.clone()),
             },
             previous_until: AtomicI64::new(match same {
                 Some(same) => same.previous_until.load(Ordering::Relaxed),
@@ -310,6 +316,24 @@ impl Cache {
     pub(super) fn all_planned(&self) -> Vec<Planned> {
         let all = self.entries.iter();
         all.filter_map(|entry| entry.planned(entry.key())).collect()
+    }
+
+    /// Lets go of tokens that were renewed longer ago than LinkedIn lags: nothing asks for them, and
+    /// a thousand bytes for each member are many.
+    pub(super) fn let_go(&self, now: i64) {
+        let is_over = |entry: &Entry| {
+            let current = &entry.grant.access;
+            entry.previous.is_some() && !entry.may_lag(&current.fingerprint, now, self.lag)
+        };
+        let over = self.entries.iter().filter(|entry| is_over(entry));
+        let over: Vec<Member> = over.map(|entry| entry.key().clone()).collect();
+        for member in over {
+            if let Some(mut entry) = self.entries.get_mut(&member)
+                && is_over(&entry)
+            {
+                entry.previous = None;
+            }
+        }
     }
 
     /// How many grants there are.

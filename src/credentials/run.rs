@@ -359,7 +359,7 @@ impl Run {
         if let Some(fresh) = &self.fresh {
             let cache = &self.shared.cache;
             if let Some(old) = cache.publish_renewed(&self.member, fresh.clone()) {
-                self.shared.live.remove(&old.fingerprint);
+                self.shared.live.remove(&old);
             }
             if self.goal.is_refused
                 && let Some(refused) = &self.goal.replaced

@@ -20,7 +20,7 @@ const EACH: Duration = Duration::from_secs(60);
 /// Uses in one transaction: the store's thread has others to serve in between.
 const BATCH: usize = 1000;
 
-/// Keeps last uses until the credentials are gone or drained.
+/// Keeps last uses, and lets go of tokens that are not needed any more, until the credentials are gone or drained.
 pub(super) async fn keep(shared: Weak<Shared>) {
     let mut each = tokio::time::interval(EACH);
     each.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -30,6 +30,12 @@ pub(super) async fn keep(shared: Weak<Shared>) {
             return;
         };
         flush(&shared).await;
+        let tidying = Arc::clone(&shared);
+        let tidied = shared
+            .house
+            .spawn_blocking(move || tidying.cache.let_go(tidying.now()));
+        // Not done at the runtime's end, it need not be done at all.
+        drop(tidied.await);
     }
 }
 

@@ -18,6 +18,7 @@ use linkgate::{
     sandbox::{CANARY, Fault, Kind, Sandbox},
 };
 
+mod forecast;
 mod served;
 mod starving;
 
@@ -446,6 +447,8 @@ fn no_output_of_any_command_shows_a_secret() {
     for arguments in [
         &["check"][..],
         &["members", "list"],
+        &["members", "forecast"],
+        &["members", "forecast", "--csv"],
         &["members", "show", "ada", "--json"],
         &["members", "renew", "ada"],
         &["keys", "list", "--json"],

@@ -9,7 +9,9 @@ mod config;
 mod connecting;
 mod connections;
 mod corporate_proxy;
+mod days;
 mod edge;
+mod expiry;
 mod frozen;
 mod ground;
 mod headers;
@@ -18,6 +20,7 @@ mod kill;
 mod leaks;
 mod limits;
 mod oddities;
+mod outage;
 mod path;
 mod peers;
 mod people_leave;
@@ -26,7 +29,6 @@ mod repetition;
 mod retries;
 mod sandbox_table;
 mod shutdown;
-#[expect(dead_code, reason = "the harness also serves tests/storms")]
 mod support;
 mod unauthorized;
 mod uploads;
@@ -38,6 +40,8 @@ use support::Storm;
 const STORM: Storm = Storm {
     failing_calls: 300,
     kills: 5,
+    grants: 1_000,
+    renewals_per_second: 100,
     held_calls: 3,
     is_timed: false,
 };

@@ -5,6 +5,8 @@
 
 #![cfg(test)]
 
+#[path = "../it/expiry.rs"]
+mod expiry;
 #[path = "../it/frozen.rs"]
 mod frozen;
 mod hold;
@@ -26,6 +28,8 @@ use support::Storm;
 const STORM: Storm = Storm {
     failing_calls: 11_400,
     kills: 100,
+    grants: 100_000,
+    renewals_per_second: 1_000,
     held_calls: 20,
     is_timed: true,
 };

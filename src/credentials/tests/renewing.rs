@@ -290,3 +290,25 @@ async fn secrets_that_nobody_will_present_again_are_forgotten() {
     assert!(is_live(b"token-2") && is_live(b"token-1") && is_live(b"refresh-2"));
     assert!(!is_live(b"token-0") && !is_live(b"refresh-0") && !is_live(b"refresh-1"));
 }
+
+#[tokio::test]
+async fn an_old_token_is_let_go_once_the_lag_is_over() {
+    let world = World::start().await;
+    world.import(&ada(), RENEWABLE).await;
+    world.credentials.renew_now(&ada()).await.unwrap();
+    let cache = &world.credentials.0.cache;
+
+    cache.let_go(world.clock.seconds());
+    assert_eq!(text(&world.token(&ada())), "token-0", "still in use");
+    world.pass(60);
+    cache.let_go(world.clock.seconds());
+
+    let new = world.token(&ada());
+    assert_eq!(text(&new), "token-1");
+    assert!(
+        world.live.find(b"token-0").is_some(),
+        "its name is still known"
+    );
+    world.credentials.renew_now(&ada()).await.unwrap();
+    assert!(world.live.find(b"token-0").is_none());
+}

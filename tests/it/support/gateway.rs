@@ -1,6 +1,6 @@
 //! A gateway before a sandbox, put together from its parts as `app` does it.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use linkgate::{
     callers::{Callers, Covers, Terms},
@@ -36,7 +36,7 @@ pub(crate) struct Gateway {
     /// Where members sign in, if the plan has such a door.
     door: Option<(Connect, Listener)>,
     log: Option<Log>,
-    folder: tempfile::TempDir,
+    folder: Arc<tempfile::TempDir>,
     /// Answers that stories looked at are searched for the canary too.
     seen: std::sync::Mutex<Vec<u8>>,
 }
@@ -56,6 +56,7 @@ pub(crate) struct Plan<'a> {
     /// Further trusted roots, in PEM.
     roots: String,
     door: Option<connect::Settings>,
+    folder: Option<Arc<tempfile::TempDir>>,
 }
 
 impl Gateway {
@@ -73,6 +74,7 @@ impl Gateway {
             corporate_proxy: None,
             roots: String::new(),
             door: None,
+            folder: None,
         }
     }
 
@@ -175,6 +177,11 @@ impl Gateway {
     pub(crate) fn door_address(&self) -> SocketAddr {
         let open = &self.door.as_ref().expect("the plan has a door").1;
         open.local_addr()
+    }
+
+    /// The folder, for a gateway that comes after this one.
+    pub(crate) fn kept_folder(&self) -> Arc<tempfile::TempDir> {
+        Arc::clone(&self.folder)
     }
 
     /// Makes a key for these members alone.
@@ -282,6 +289,12 @@ impl<'a> Plan<'a> {
         self
     }
 
+    /// In the folder of a gateway that was stopped.
+    pub(crate) fn within(mut self, folder: Arc<tempfile::TempDir>) -> Self {
+        self.folder = Some(folder);
+        self
+    }
+
     /// How grants are renewed.
     pub(crate) fn renewing(mut self, tune: impl FnOnce(&mut credentials::Settings) + 'a) -> Self {
         self.renewing = Box::new(tune);
@@ -297,7 +310,8 @@ impl<'a> Plan<'a> {
     }
 
     pub(crate) async fn start(mut self) -> Gateway {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = self.folder.take();
+        let folder = folder.unwrap_or_else(|| Arc::new(tempfile::tempdir().unwrap()));
         let house = tokio::runtime::Handle::current();
         let dialer = self.dialer(folder.path());
         let key_file = folder.path().join("linkgate.key");

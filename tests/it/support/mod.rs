@@ -8,6 +8,7 @@ pub(crate) mod canary;
 pub(crate) mod certificate;
 pub(crate) mod disk;
 pub(crate) mod gateway;
+pub(crate) mod mint;
 pub(crate) mod peer;
 pub(crate) mod posts;
 pub(crate) mod process;
@@ -26,6 +27,10 @@ pub(crate) struct Storm {
     pub(crate) failing_calls: usize,
     /// Rounds that end with SIGKILL.
     pub(crate) kills: usize,
+    /// Grants that expire in one minute.
+    pub(crate) grants: usize,
+    /// `renewal.max_per_second` for them.
+    pub(crate) renewals_per_second: u32,
     /// Failed answers that are held by a frozen disk.
     pub(crate) held_calls: usize,
     /// Whether bounds on time are held, for which the machine must be one's own.
