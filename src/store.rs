@@ -75,7 +75,8 @@ pub struct Lease {
 /// A renewal that was begun: what the journal holds until the new grant is saved.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pending {
-    /// Number of the refresh token's use, from 1.
+    /// Counts the uses of the row's refresh token whose answers nobody knows, this one included,
+    /// from 1.
     pub number: i64,
     /// Version of the row the renewal began from; 0 where there was none.
     pub base: i64,
@@ -202,7 +203,8 @@ pub trait GrantStore: Send + Sync + fmt::Debug {
     async fn keep_data_key(&self, member: &Member, wrapped: Vec<u8>)
     -> Result<Vec<u8>, StoreError>;
 
-    /// Takes the lease if it is free, over, or the owner's own; none while another holds it.
+    /// Takes the lease if it is free, over, or the owner's own; none while another holds it. It is
+    /// measured by the store's one clock, so that processes whose clocks differ agree on its end.
     ///
     /// # Errors
     /// See [`GrantStore::grants`].
@@ -255,8 +257,14 @@ pub trait GrantStore: Send + Sync + fmt::Debug {
     /// Removes the journal entry: the refresh token was certainly not spent, or all is saved.
     ///
     /// # Errors
+    /// [`StoreError::Fenced`]: the entry may be another's by now.
+    async fn clear(&self, member: &Member, lease: &Lease) -> Result<(), StoreError>;
+
+    /// One member's journal entry.
+    ///
+    /// # Errors
     /// See [`GrantStore::grants`].
-    async fn clear(&self, member: &Member) -> Result<(), StoreError>;
+    async fn pending(&self, member: &Member) -> Result<Option<Pending>, StoreError>;
 
     /// All journal entries.
     ///

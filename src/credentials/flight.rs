@@ -1,15 +1,20 @@
 //! One renewal as a state machine: events in, actions out, no clock and no disk.
 //!
-//! lease → read the row again → journal the intent → POST → journal the answer → save → publish →
-//! release (ARCHITECTURE.md, "An expired token").
+//! lease → read the row and the journal again → journal the intent → POST → journal the answer →
+//! save → publish → release (ARCHITECTURE.md, "An expired token").
 //!
 //! **Invariant:** a flight posts at most once, and only after its intent is on disk; an answer is
 //! never let go of before it is saved, unless another's row has taken the place of ours; a grant
-//! ends only if, after LinkedIn's refusal, the row still holds the refused refresh token.
-//! **Neighbours:** `credentials::refresher` does what this decides.
+//! ends only if, after LinkedIn's refusal, the row still holds the refused refresh token. `model`
+//! walks every order of events, crashes and lost leases among them.
+//! **Neighbours:** `credentials::run` does what this decides; `judging` says what a row means.
+
+mod judging;
+
+pub(super) use judging::{Found, Held, Mine, found, is_older, judge};
 
 /// What the row holds, seen from this flight.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Row {
     /// Nothing, and nothing can be made: the member is unknown or was forgotten.
     Gone,
@@ -19,14 +24,20 @@ pub(super) enum Row {
     Renewed,
     /// What can be renewed, the same as when this flight first read it.
     Ready,
+    /// The same, but the journal tells of a renewal from this very row whose answer nobody knows.
+    Unconfirmed,
+    /// The journal holds LinkedIn's answer to a renewal from this very row, not saved yet.
+    Answered,
     /// What can be renewed, changed since this flight first read it.
     Changed,
+    /// Changed since, but still from before this flight's answer, which is newer.
+    Older,
     /// A token without a refresh token.
     Final,
 }
 
 /// What happened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Event {
     /// The flight may begin.
     Begun,
@@ -55,7 +66,7 @@ pub(super) enum Event {
 }
 
 /// How a flight ends, told to all who wait for it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Ending {
     /// The token in the cache is the answer.
     Renewed,
@@ -70,21 +81,23 @@ pub(super) enum Ending {
 }
 
 /// What to do next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Action {
     /// Take the lease: [`Event::LeaseTaken`], [`Event::LeaseBusy`] or [`Event::StoreFailed`].
     TakeLease,
     /// Wait a moment, then read the row: [`Event::Read`] or [`Event::StoreFailed`].
     WatchOther,
-    /// Read the row: [`Event::Read`] or [`Event::StoreFailed`].
+    /// Read the row and, before the intent, the journal: [`Event::Read`] or [`Event::StoreFailed`].
     ReadRow,
+    /// Say that an earlier renewal is unconfirmed, and that it is tried once more: [`Event::Done`].
+    Report,
     /// Journal "about to spend": [`Event::Kept`], [`Event::Lost`] or [`Event::StoreFailed`].
     KeepIntent,
     /// Ask LinkedIn: [`Event::Answered`], [`Event::Dead`], [`Event::Unspent`] or [`Event::Open`].
     Post,
     /// Journal the answer: as [`Action::KeepIntent`].
     KeepAnswer,
-    /// Save the new grant: as [`Action::KeepIntent`].
+    /// Save the new grant over the row that was read last: as [`Action::KeepIntent`].
     Save,
     /// Serve the new grant, which is not saved, and raise the alarm: [`Event::Done`].
     PublishUnsaved,
@@ -98,18 +111,19 @@ pub(super) enum Action {
     SaveEnd,
     /// Serve the end: [`Event::Done`].
     PublishEnd,
-    /// Remove the journal's intent: [`Event::Kept`] or [`Event::StoreFailed`].
+    /// Take the intent back out of the journal: as [`Action::KeepIntent`].
     DropIntent,
     /// Give the lease back, if any, and end.
     End(Ending),
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Phase {
     Waiting,
     Leasing,
     Watching,
     Reading,
+    Reporting,
     Intending,
     Posting,
     Judging,
@@ -117,29 +131,32 @@ enum Phase {
     Dropping,
     Journalling,
     Saving,
+    /// The save was lost: is our answer still the newest?
+    Reconciling,
     Resting,
     Retaking,
-    Reconciling,
+    /// The same question, with the lease held.
+    Rereading,
     Publishing(Ending),
     Ended,
 }
 
-/// Looks at another's flight before giving up; with [`Action::WatchOther`]'s wait, longer than a lease.
-const LOOKS: u32 = 160;
-
 /// One renewal under way.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Flight {
     phase: Phase,
+    /// Looks at another's flight that are left before giving up.
     looks: u32,
     is_published: bool,
 }
 
 impl Flight {
-    pub(super) fn new() -> Self {
+    /// A flight that looks `looks` times at another's before it gives up: with
+    /// [`Action::WatchOther`]'s wait, longer than a lease.
+    pub(super) fn new(looks: u32) -> Self {
         Self {
             phase: Phase::Waiting,
-            looks: 0,
+            looks,
             is_published: false,
         }
     }
@@ -149,17 +166,20 @@ impl Flight {
     pub(super) fn next(&mut self, event: Event) -> Action {
         let (phase, action) = match self.phase {
             Phase::Waiting => (Phase::Leasing, Action::TakeLease),
-            Phase::Leasing | Phase::Watching | Phase::Reading | Phase::Intending => {
-                self.before_post(event)
-            }
+            Phase::Leasing
+            | Phase::Watching
+            | Phase::Reading
+            | Phase::Reporting
+            | Phase::Intending => self.before_post(event),
             Phase::Posting | Phase::Judging | Phase::Burying | Phase::Dropping => {
                 posted(self.phase, event)
             }
             Phase::Journalling
             | Phase::Saving
+            | Phase::Reconciling
             | Phase::Resting
             | Phase::Retaking
-            | Phase::Reconciling => self.answered(event),
+            | Phase::Rereading => self.answered(event),
             Phase::Publishing(ending) => end(ending),
             Phase::Ended => end(Ending::Busy),
         };
@@ -170,16 +190,18 @@ impl Flight {
     fn before_post(&mut self, event: Event) -> (Phase, Action) {
         match (self.phase, event) {
             (Phase::Leasing, Event::LeaseTaken) => (Phase::Reading, Action::ReadRow),
-            (Phase::Leasing, Event::LeaseBusy) if self.looks < LOOKS => {
-                self.looks += 1;
+            (Phase::Leasing, Event::LeaseBusy) if self.looks > 0 => {
+                self.looks -= 1;
                 (Phase::Watching, Action::WatchOther)
             }
-            (Phase::Watching, Event::Read(Row::Ready | Row::Changed)) => {
+            (Phase::Watching, Event::Read(row)) if row.is_to_do() => {
                 (Phase::Leasing, Action::TakeLease)
             }
-            (Phase::Reading, Event::Read(Row::Ready | Row::Changed)) => {
-                (Phase::Intending, Action::KeepIntent)
-            }
+            (Phase::Reading, Event::Read(Row::Ready | Row::Changed))
+            | (Phase::Reporting, Event::Done) => (Phase::Intending, Action::KeepIntent),
+            (Phase::Reading, Event::Read(Row::Unconfirmed)) => (Phase::Reporting, Action::Report),
+            // A flight was cut short between its answer and its save: only the save is left to do.
+            (Phase::Reading, Event::Read(Row::Answered)) => (Phase::Saving, Action::Save),
             (Phase::Watching | Phase::Reading, Event::Read(row)) => settled(row),
             (Phase::Intending, Event::Kept) => (Phase::Posting, Action::Post),
             (_, Event::StoreFailed) => end(Ending::StoreDown),
@@ -193,29 +215,36 @@ impl Flight {
             // The save is tried whether or not the journal took the answer.
             (Phase::Journalling, _) => (Phase::Saving, Action::Save),
             (Phase::Saving, Event::Kept) => (Phase::Publishing(Ending::Renewed), Action::Publish),
-            (Phase::Saving | Phase::Retaking, Event::Lost) => (Phase::Reconciling, Action::ReadRow),
-            (Phase::Retaking, Event::LeaseTaken) => (Phase::Saving, Action::Save),
-            // Only the lease was lost, the row is as it was: our answer is still the newest.
-            (Phase::Reconciling, Event::Read(Row::Ready)) | (Phase::Resting, Event::Done)
-                if self.is_published =>
-            {
-                (Phase::Retaking, Action::TakeLease)
+            (Phase::Saving, Event::Lost) => (Phase::Reconciling, Action::ReadRow),
+            (Phase::Resting, Event::Done) => (Phase::Retaking, Action::TakeLease),
+            (Phase::Retaking, Event::LeaseTaken) => (Phase::Rereading, Action::ReadRow),
+            // Whatever changed, our answer is still the newest: it goes over what is there.
+            (Phase::Rereading, Event::Read(Row::Ready | Row::Older)) => {
+                (Phase::Saving, Action::Save)
             }
-            (Phase::Reconciling, Event::Read(Row::Gone)) => {
+            (Phase::Reconciling | Phase::Rereading, Event::Read(Row::Gone | Row::Ended)) => {
                 (Phase::Publishing(Ending::SignInNeeded), Action::Adopt)
             }
-            (Phase::Reconciling, Event::Read(Row::Renewed | Row::Changed | Row::Final)) => {
-                (Phase::Publishing(Ending::Renewed), Action::Adopt)
-            }
-            (Phase::Reconciling, Event::Read(Row::Ended)) => {
-                (Phase::Publishing(Ending::SignInNeeded), Action::Adopt)
-            }
+            (
+                Phase::Reconciling | Phase::Rereading,
+                Event::Read(Row::Renewed | Row::Changed | Row::Final),
+            ) => (Phase::Publishing(Ending::Renewed), Action::Adopt),
             _ if self.is_published => (Phase::Resting, Action::AwaitStore),
             _ => {
                 self.is_published = true;
                 (Phase::Resting, Action::PublishUnsaved)
             }
         }
+    }
+}
+
+impl Row {
+    /// Whether there is something to renew, or to complete.
+    fn is_to_do(self) -> bool {
+        matches!(
+            self,
+            Self::Ready | Self::Changed | Self::Unconfirmed | Self::Answered
+        )
     }
 }
 
@@ -242,7 +271,7 @@ fn settled(row: Row) -> (Phase, Action) {
     let ending = match row {
         Row::Renewed => Ending::Renewed,
         Row::Gone | Row::Ended | Row::Final => Ending::SignInNeeded,
-        Row::Ready | Row::Changed => Ending::Busy,
+        Row::Ready | Row::Changed | Row::Unconfirmed | Row::Answered | Row::Older => Ending::Busy,
     };
     (Phase::Publishing(ending), Action::Adopt)
 }
@@ -251,5 +280,7 @@ fn end(ending: Ending) -> (Phase, Action) {
     (Phase::Ended, Action::End(ending))
 }
 
+#[cfg(test)]
+mod model;
 #[cfg(test)]
 mod tests;

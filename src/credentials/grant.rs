@@ -31,6 +31,11 @@ pub(super) enum State {
     RefreshRefused,
     /// LinkedIn refused the access token, and no refresh token helps.
     AccessRefused,
+    /// A renewal was cut short, its answer is lost, and LinkedIn refused the refresh token when it
+    /// was tried once more. The access token is used as after [`State::RefreshRefused`].
+    RenewalLost,
+    /// The same, and LinkedIn refused the access token, too.
+    RenewalLostAccessRefused,
 }
 
 impl State {
@@ -39,13 +44,36 @@ impl State {
             Self::Live => "live",
             Self::RefreshRefused => "refresh_refused",
             Self::AccessRefused => "access_refused",
+            Self::RenewalLost => "renewal_lost",
+            Self::RenewalLostAccessRefused => "renewal_lost_access_refused",
         }
     }
 
     pub(super) fn from_stored(text: &str) -> Option<Self> {
-        [Self::Live, Self::RefreshRefused, Self::AccessRefused]
-            .into_iter()
-            .find(|state| state.as_str() == text)
+        [
+            Self::Live,
+            Self::RefreshRefused,
+            Self::AccessRefused,
+            Self::RenewalLost,
+            Self::RenewalLostAccessRefused,
+        ]
+        .into_iter()
+        .find(|state| state.as_str() == text)
+    }
+
+    /// What a refused refresh token means: whether LinkedIn refused the access token before, and
+    /// whether an earlier use of the refresh token was cut short.
+    pub(super) fn of_refusal(is_access_refused: bool, was_cut_short: bool) -> Self {
+        match (was_cut_short, is_access_refused) {
+            (false, false) => Self::RefreshRefused,
+            (false, true) => Self::AccessRefused,
+            (true, false) => Self::RenewalLost,
+            (true, true) => Self::RenewalLostAccessRefused,
+        }
+    }
+
+    fn allows_use(self) -> bool {
+        !matches!(self, Self::AccessRefused | Self::RenewalLostAccessRefused)
     }
 }
 
@@ -112,7 +140,7 @@ impl Grant {
 
     /// Whether a call may be made with the access token now.
     pub(super) fn is_usable(&self, now: i64) -> bool {
-        self.state != State::AccessRefused && !self.is_expired(now)
+        self.state.allows_use() && !self.is_expired(now)
     }
 
     /// Whether asking LinkedIn for another token has a chance.
@@ -124,8 +152,10 @@ impl Grant {
     pub(super) fn end(&self) -> (Option<i64>, EndsBecause) {
         let access = self.access.expires_at;
         match self.state {
-            State::AccessRefused => (self.ended_at, EndsBecause::Refused),
-            State::RefreshRefused => (access, EndsBecause::RefreshRefused),
+            State::AccessRefused | State::RenewalLostAccessRefused => {
+                (self.ended_at, EndsBecause::Refused)
+            }
+            State::RefreshRefused | State::RenewalLost => (access, EndsBecause::RefreshRefused),
             State::Live if !self.access.is_renewable => (access, EndsBecause::NoRefreshToken),
             State::Live => {
                 // An access token that outlives the refresh token is used to its own end.

@@ -344,7 +344,7 @@ impl Credentials {
             return Some((failed.at, RenewalOutcome::Failed, Some(reason)));
         }
         match (grant.state, &grant.refresh) {
-            (State::RefreshRefused | State::AccessRefused, Some(_)) => {
+            (state, Some(_)) if state != State::Live => {
                 let at = grant.ended_at?;
                 Some((at, RenewalOutcome::Refused, None))
             }

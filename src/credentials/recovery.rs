@@ -20,6 +20,7 @@ use super::{
     BadSettings, Foundations, Settings,
     cache::Cache,
     cooling::Cooling,
+    flight::{self, Found},
     forecast::Census,
     grant::{Grant, Terms},
     oauth::Endpoint,
@@ -31,7 +32,7 @@ use super::{
 use crate::{
     exchange::Member,
     keyring::random_bytes,
-    store::{Change, Pending, StoreError},
+    store::{Change, Lease, Pending, Row, StoreError},
 };
 
 /// Between two tries of a store that failed, when no renewal tries it.
@@ -105,8 +106,8 @@ pub(super) async fn load(shared: &Arc<Shared>) -> Result<(), StoreError> {
         shared.sealing.ensure_data_key(&*shared.store, &own).await?;
     }
     load_grants(shared).await?;
-    for (member, pending) in shared.store.journal().await? {
-        recover(shared, &member, &pending).await?;
+    for (member, _) in shared.store.journal().await? {
+        recover(shared, &member).await?;
     }
     Ok(())
 }
@@ -121,31 +122,56 @@ async fn load_grants(shared: &Arc<Shared>) -> Result<(), StoreError> {
     Ok(())
 }
 
-async fn recover(
-    shared: &Arc<Shared>,
-    member: &Member,
-    pending: &Pending,
-) -> Result<(), StoreError> {
-    let base = shared.cache.grant(member);
-    let version = base.as_ref().map_or(0, |grant| grant.version);
-    if version != pending.base {
-        // Saved, or signed in again since: the entry tells nothing new.
-        return shared.store.clear(member).await;
-    }
-    let Some(sealed) = &pending.answer else {
-        warn!(
-            %member,
-            number = pending.number,
-            begun_at = pending.begun_at,
-            "unconfirmed renewal: the refresh token was about to be spent when the process ended; \
-             it is tried once more"
-        );
-        shared.unconfirmed.insert(member.clone(), pending.begun_at);
+/// Completes or reports what an earlier process left in the journal for `member`, unless a process
+/// that lives is at it.
+async fn recover(shared: &Arc<Shared>, member: &Member) -> Result<(), StoreError> {
+    let (store, lasting) = (&shared.store, shared.settings.lease);
+    let Some(lease) = store.take_lease(member, &shared.owner, lasting).await? else {
         return Ok(());
     };
+    let recovered = recover_under(shared, member, &lease).await;
+    store.release_lease(member, &lease).await?;
+    recovered
+}
+
+async fn recover_under(
+    shared: &Arc<Shared>,
+    member: &Member,
+    lease: &Lease,
+) -> Result<(), StoreError> {
+    let Some(pending) = shared.store.pending(member).await? else {
+        return Ok(());
+    };
+    let row = shared.store.grant(member).await?;
+    // The row's own version, whether or not it opens: what cannot be read is no reason to clear.
+    let version = row.as_ref().map_or(0, |row| row.version);
+    let entry = (pending.base, pending.number, pending.answer.is_some());
+    match flight::found(Some(entry), version, member.name.is_none()) {
+        Found::Nothing => Ok(()),
+        Found::Over => shared.store.clear(member, lease).await,
+        Found::Unconfirmed { .. } => {
+            let then = "the refresh token was about to be spent when the process ended; it is \
+                tried once more";
+            shared.report_unconfirmed(member, &pending, then);
+            Ok(())
+        }
+        Found::Answered => complete(shared, member, row.as_ref(), &pending, lease).await,
+    }
+}
+
+/// Saves a journalled answer.
+async fn complete(
+    shared: &Arc<Shared>,
+    member: &Member,
+    row: Option<&Row>,
+    pending: &Pending,
+    lease: &Lease,
+) -> Result<(), StoreError> {
+    let sealed = pending.answer.as_deref().unwrap_or_default();
     let opened = shared.sealing.open_answer(member, pending.base, sealed);
-    let Ok((answer, came_at)) = opened else {
-        error!(%member, "a journalled token answer does not open; it is left as it is");
+    let base = row.map(|row| shared.sealing.grant(member, row)).transpose();
+    let (Ok((answer, came_at)), Ok(base)) = (opened, base) else {
+        error!(%member, "a journalled token answer, or its grant, does not open; both are left as they are");
         return Ok(());
     };
     let terms = Terms {
@@ -154,11 +180,16 @@ async fn recover(
         is_issued_now: true,
         is_applications_own: member.name.is_none(),
     };
-    let mut grant = answer.grant(base.as_deref(), &terms);
+    let mut grant = answer.grant(base.as_ref(), &terms);
     grant.renewals += 1;
     grant.renewed_at = Some(came_at);
-    save(shared, member, &grant).await?;
-    shared.store.clear(member).await?;
+    let sealed = shared.sealing.row(member, &grant);
+    let sealed = sealed.map_err(|error| StoreError::Unavailable(error.to_string()))?;
+    match shared.store.save(member, sealed, Some(lease)).await {
+        // Somebody signed in just now, which is newer than any answer.
+        Err(StoreError::Moved) => return Ok(()),
+        saved => saved?,
+    }
     shared.cache.publish(member, grant);
     info!(%member, "a renewal that a crash cut short is complete");
     Ok(())

@@ -11,6 +11,7 @@ use std::{
 use dashmap::DashMap;
 use time::OffsetDateTime;
 use tokio::runtime::Handle;
+use tracing::warn;
 
 use super::{
     Application, Refused, Settings,
@@ -28,7 +29,7 @@ use crate::{
     exchange::{Member, Name},
     keyring::LiveSecrets,
     metrics::Shard,
-    store::GrantStore,
+    store::{GrantStore, Pending},
 };
 
 pub(super) struct Shared {
@@ -50,7 +51,7 @@ pub(super) struct Shared {
     pub(super) flights: Flights,
     pub(super) census: Census,
     pub(super) health: Health,
-    /// Members whose last renewal a crash cut short, with when it began.
+    /// Members whose last renewal was cut short, with when it began.
     pub(super) unconfirmed: DashMap<Member, i64>,
     /// Held while it is looked up whose a name is, until that is saved.
     pub(super) naming: tokio::sync::Mutex<()>,
@@ -67,6 +68,15 @@ impl Shared {
         self.clock.seconds()
     }
 
+    /// Says once that nobody knows the answer to a renewal, and what `then` follows from it.
+    pub(super) fn report_unconfirmed(&self, member: &Member, pending: &Pending, then: &str) {
+        let known = self.unconfirmed.insert(member.clone(), pending.begun_at);
+        if known != Some(pending.begun_at) {
+            let (number, begun_at) = (pending.number, pending.begun_at);
+            warn!(%member, number, begun_at, "unconfirmed renewal: {then}");
+        }
+    }
+
     /// Why no token of `grant` can be used and none can be had.
     pub(super) fn sign_in_needed(&self, grant: &Grant) -> Refused {
         let now = self.now();
@@ -76,6 +86,8 @@ impl Shared {
                 65602,
                 ended("LinkedIn refused the refresh token", grant.ended_at),
             ),
+            State::RenewalLost => (65602, ended(CUT_SHORT, grant.ended_at)),
+            State::RenewalLostAccessRefused => (65601, ended(CUT_SHORT, grant.ended_at)),
             State::Live if grant.refresh.is_some() && grant.is_refresh_over(now) => (
                 65602,
                 ended("the refresh token expired", grant.refresh_expires_at),
@@ -98,6 +110,9 @@ impl Shared {
         }
     }
 }
+
+const CUT_SHORT: &str = "a renewal was cut short by a crash or a lost answer, and LinkedIn refused \
+    the refresh token when it was tried once more";
 
 /// For a member of whom nothing is known.
 pub(super) fn never_signed_in() -> Refused {

@@ -12,6 +12,7 @@ use token_server::{Play, TokenServer};
 mod ahead;
 mod connecting;
 mod crash;
+mod cut_short;
 mod endpoint_down;
 mod failures;
 mod faulty_store;
@@ -55,6 +56,8 @@ impl World {
 
     /// The same store in a new process; what the old one had in memory is gone.
     async fn restart(mut self) -> Self {
+        // Its flights are no longer anybody's: they reach the store no more.
+        self.faults.cut_off();
         (self.credentials, self.live, self.faults) =
             start(self.folder.path(), settings(&self.linkedin), &self.clock).await;
         self

@@ -221,9 +221,15 @@ impl GrantStore for Sqlite {
             .await
     }
 
-    async fn clear(&self, member: &Member) -> Result<(), StoreError> {
+    async fn clear(&self, member: &Member, lease: &Lease) -> Result<(), StoreError> {
+        let (member, lease) = (member.clone(), lease.clone());
+        self.ask(move |connection| leases::clear(connection, &member, &lease))
+            .await
+    }
+
+    async fn pending(&self, member: &Member) -> Result<Option<Pending>, StoreError> {
         let member = member.clone();
-        self.ask(move |connection| leases::clear(connection, &member))
+        self.ask(move |connection| leases::pending(connection, &member))
             .await
     }
 

@@ -162,7 +162,9 @@ async fn the_journal_holds_an_answer_until_the_save(store: &dyn Store) {
     let unbegun = store.answered(&who, &lease, vec![1]).await;
     assert!(matches!(unbegun, Err(StoreError::Moved)));
 
+    assert_eq!(store.pending(&who).await.unwrap(), None);
     store.begin(&who, &lease, pending(None)).await.unwrap();
+    assert_eq!(store.pending(&who).await.unwrap(), Some(pending(None)));
     let entry = |answer| vec![(who.clone(), pending(answer))];
     assert_eq!(store.journal().await.unwrap(), entry(None));
     store.answered(&who, &lease, vec![9, 9]).await.unwrap();
@@ -175,7 +177,13 @@ async fn the_journal_holds_an_answer_until_the_save(store: &dyn Store) {
     assert_eq!(store.journal().await.unwrap(), []);
 
     store.begin(&who, &lease, pending(None)).await.unwrap();
-    store.clear(&who).await.unwrap();
+    let late = Lease {
+        fence: lease.fence - 1,
+        ..lease.clone()
+    };
+    let fenced = store.clear(&who, &late).await;
+    assert!(matches!(fenced, Err(StoreError::Fenced)));
+    store.clear(&who, &lease).await.unwrap();
     assert_eq!(store.journal().await.unwrap(), []);
 }
 

@@ -4,9 +4,11 @@ use proptest::prelude::*;
 
 use super::*;
 
+const LOOKS: u32 = 160;
+
 /// What the flight does for these events, from its beginning.
 fn actions(events: &[Event]) -> Vec<Action> {
-    let mut flight = Flight::new();
+    let mut flight = Flight::new(LOOKS);
     events.iter().map(|event| flight.next(*event)).collect()
 }
 
@@ -61,6 +63,38 @@ fn a_row_that_another_renewed_is_adopted_without_a_post() {
 }
 
 #[test]
+fn an_answer_left_in_the_journal_is_saved_without_a_post() {
+    let events = [
+        Event::Begun,
+        Event::LeaseTaken,
+        Event::Read(Row::Answered),
+        Event::Kept,
+        Event::Done,
+    ];
+
+    assert_eq!(
+        actions(&events)[2..],
+        [Action::Save, Action::Publish, Action::End(Ending::Renewed)]
+    );
+}
+
+#[test]
+fn an_open_intent_is_reported_before_its_token_is_spent_again() {
+    let events = [
+        Event::Begun,
+        Event::LeaseTaken,
+        Event::Read(Row::Unconfirmed),
+        Event::Done,
+        Event::Kept,
+    ];
+
+    assert_eq!(
+        actions(&events)[2..],
+        [Action::Report, Action::KeepIntent, Action::Post]
+    );
+}
+
+#[test]
 fn a_busy_lease_is_watched_and_the_winners_row_adopted() {
     let events = [
         Event::Begun,
@@ -83,7 +117,7 @@ fn a_busy_lease_is_watched_and_the_winners_row_adopted() {
 
 #[test]
 fn a_lease_that_stays_busy_ends_the_flight() {
-    let mut flight = Flight::new();
+    let mut flight = Flight::new(LOOKS);
     let mut action = flight.next(Event::Begun);
     let mut steps = 0;
     while action != Action::End(Ending::Busy) {
@@ -121,9 +155,11 @@ fn a_store_that_fails_after_the_answer_is_tried_until_it_saves() {
         Event::StoreFailed,
         Event::Done,
         Event::LeaseTaken,
+        Event::Read(Row::Ready),
         Event::StoreFailed,
         Event::Done,
         Event::LeaseTaken,
+        Event::Read(Row::Older),
         Event::Kept,
     ];
 
@@ -136,9 +172,11 @@ fn a_store_that_fails_after_the_answer_is_tried_until_it_saves() {
             Action::TakeLease,
             Action::AwaitStore,
             Action::TakeLease,
+            Action::ReadRow,
             Action::Save,
             Action::AwaitStore,
             Action::TakeLease,
+            Action::ReadRow,
             Action::Save,
             Action::Publish,
         ]
@@ -169,7 +207,10 @@ fn any_row() -> impl Strategy<Value = Row> {
         Row::Ended,
         Row::Renewed,
         Row::Ready,
+        Row::Unconfirmed,
+        Row::Answered,
         Row::Changed,
+        Row::Older,
         Row::Final,
     ])
 }
@@ -198,7 +239,7 @@ proptest! {
     fn no_order_of_events_spends_twice_or_loses_an_answer(
         picks in proptest::collection::vec((0..12_usize, any_row()), 1..200),
     ) {
-        let mut flight = Flight::new();
+        let mut flight = Flight::new(LOOKS);
         let mut action = flight.next(Event::Begun);
         let (mut posts, mut is_intended, mut is_answered, mut is_kept) = (0, false, false, false);
         let mut last_write = None;

@@ -26,6 +26,15 @@ pub(super) struct Faults {
     pub(super) saves: AtomicUsize,
 }
 
+impl Faults {
+    /// From now on every write fails, as those of a dead process.
+    pub(super) fn cut_off(&self) {
+        for fault in [&self.begin, &self.answered, &self.save, &self.lease] {
+            fault.store(true, Ordering::SeqCst);
+        }
+    }
+}
+
 /// The store before which the faults stand.
 #[derive(Debug)]
 pub(super) struct FaultyStore {
@@ -113,8 +122,11 @@ impl GrantStore for FaultyStore {
         fail_if(&self.faults.answered)?;
         self.inner.answered(member, lease, answer).await
     }
-    async fn clear(&self, member: &Member) -> Result<(), StoreError> {
-        self.inner.clear(member).await
+    async fn clear(&self, member: &Member, lease: &Lease) -> Result<(), StoreError> {
+        self.inner.clear(member, lease).await
+    }
+    async fn pending(&self, member: &Member) -> Result<Option<Pending>, StoreError> {
+        self.inner.pending(member).await
     }
     async fn journal(&self) -> Result<Vec<(Member, Pending)>, StoreError> {
         self.inner.journal().await

@@ -130,8 +130,20 @@ pub(super) fn answered(
     Ok(transaction.commit()?)
 }
 
-/// Removes the entry.
-pub(super) fn clear(connection: &Connection, member: &Member) -> Result<(), StoreError> {
+/// Removes the entry, if the lease is held.
+pub(super) fn clear(
+    connection: &mut Connection,
+    member: &Member,
+    lease: &Lease,
+) -> Result<(), StoreError> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    hold(&transaction, member, lease)?;
+    remove_entry(&transaction, member)?;
+    Ok(transaction.commit()?)
+}
+
+/// Removes the entry, within a transaction that holds the lease.
+pub(super) fn remove_entry(connection: &Connection, member: &Member) -> Result<(), StoreError> {
     let statement = "DELETE FROM journal WHERE application = ?1 AND member = ?2";
     let place = params![member.application.as_str(), member_column(member)];
     connection.prepare_cached(statement)?.execute(place)?;
@@ -142,14 +154,27 @@ pub(super) fn clear(connection: &Connection, member: &Member) -> Result<(), Stor
 pub(super) fn journal(connection: &Connection) -> Result<Vec<(Member, Pending)>, StoreError> {
     let question = "SELECT application, member, number, base, begun_at, answer FROM journal";
     let mut statement = connection.prepare_cached(question)?;
-    let found = statement.query_map([], |row| {
-        let pending = Pending {
-            number: row.get(2)?,
-            base: row.get(3)?,
-            begun_at: row.get(4)?,
-            answer: row.get(5)?,
-        };
-        Ok((member_of(row)?, pending))
-    })?;
+    let found = statement.query_map([], |row| Ok((member_of(row)?, pending_of(row)?)))?;
     Ok(found.collect::<Result<_, _>>()?)
+}
+
+/// One member's entry.
+pub(super) fn pending(
+    connection: &Connection,
+    member: &Member,
+) -> Result<Option<Pending>, StoreError> {
+    let question = "SELECT application, member, number, base, begun_at, answer FROM journal
+         WHERE application = ?1 AND member = ?2";
+    let mut statement = connection.prepare_cached(question)?;
+    let place = params![member.application.as_str(), member_column(member)];
+    Ok(statement.query_row(place, pending_of).optional()?)
+}
+
+fn pending_of(row: &rusqlite::Row<'_>) -> rusqlite::Result<Pending> {
+    Ok(Pending {
+        number: row.get("number")?,
+        base: row.get("base")?,
+        begun_at: row.get("begun_at")?,
+        answer: row.get("answer")?,
+    })
 }

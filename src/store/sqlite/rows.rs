@@ -91,7 +91,7 @@ pub(super) fn save(
         return Err(StoreError::Moved);
     }
     if lease.is_some() {
-        leases::clear(&transaction, member)?;
+        leases::remove_entry(&transaction, member)?;
     }
     Ok(transaction.commit()?)
 }
