@@ -1,13 +1,14 @@
 //! Where everything durable rests but the support log: one trait per part, one home per database.
 //!
-//! [`GrantStore`] is what credentials ask, [`KeyStore`] what holds callers' keys; a home is a
-//! [`Store`] and answers them all. Tokens are sealed before they come here, so no store ever sees
+//! [`GrantStore`] is what credentials ask, [`KeyStore`] what holds callers' keys, [`Outbox`] what
+//! alerts ask; a home is a [`Store`] and answers them all. Tokens are sealed before they come here, so no store ever sees
 //! one. A renewal works on its member's row under a lease (owner and fence), and every save names
 //! the version it was made from.
 //!
 //! **Invariant:** when a write returns `Ok`, it survives a power cut; a refused open has written
 //! nothing. SQL stands below `store::sqlite` and nowhere else.
-//! **Neighbours:** `credentials` (the only one to take leases), `app` (callers' keys).
+//! **Neighbours:** `credentials` (the only one to take leases), `alerts` (the outbox), `app`
+//! (callers' keys).
 
 use std::{fmt, path::Path, path::PathBuf, sync::Arc, time::Duration};
 
@@ -21,10 +22,13 @@ use crate::{
     keyring::{KeyFileError, KeyRing},
 };
 
+mod outbox;
 mod sqlite;
 
 #[cfg(test)]
 mod suite;
+
+pub use outbox::{Lost, Next, Outbox, Telling, Waiting};
 
 /// A grant as it rests: what is secret is sealed, the rest is plain for lists and questions.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -146,9 +150,9 @@ pub enum StoreError {
 }
 
 /// A home for everything: what [`open`] gives.
-pub trait Store: GrantStore + KeyStore {}
+pub trait Store: GrantStore + KeyStore + Outbox {}
 
-impl<S: GrantStore + KeyStore> Store for S {}
+impl<S: GrantStore + KeyStore + Outbox> Store for S {}
 
 /// Grants, leases and the renewal journal. Every home answers the same test suite.
 #[async_trait]

@@ -20,6 +20,7 @@ use crate::{callers::Key, clock::Clock, exchange::Member, keyring::KeyRing};
 mod keys;
 mod leases;
 mod opening;
+mod outbox;
 mod rows;
 
 /// Questions that may wait for the thread; beyond, those who ask wait.

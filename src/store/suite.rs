@@ -6,6 +6,8 @@ use crate::{
     keyring::LiveSecrets,
 };
 
+mod outbox;
+
 pub(super) fn member(name: &str) -> Member {
     Member {
         application: "default".parse().unwrap(),
@@ -55,6 +57,7 @@ pub(super) async fn run(store: &dyn Store, clock: &Clock) {
     the_first_data_key_wins(store).await;
     keys_come_back_as_they_were_kept(store).await;
     changes_are_told(store).await;
+    outbox::run(store).await;
     store.probe().await.unwrap();
 }
 
