@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use crate::{connect, credentials, dial, incident, proxy, telemetry, web};
+use crate::{alerts, connect, credentials, dial, incident, proxy, telemetry, web};
 
 mod across;
 mod build;
@@ -39,6 +39,8 @@ pub struct Config {
     pub proxy: proxy::Settings,
     /// The members' credentials.
     pub credentials: credentials::Settings,
+    /// Who is told what.
+    pub alerts: alerts::Settings,
     /// The support log.
     pub incidents: incident::Settings,
     /// The way to LinkedIn.

@@ -38,6 +38,7 @@ pub mod connect;
 
 // The operator's side.
 pub mod admin;
+pub mod alerts;
 pub mod app;
 pub mod cli;
 pub mod config;

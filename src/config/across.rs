@@ -28,6 +28,11 @@ impl Builder<'_> {
                 "the first wait cannot be longer than the longest",
             ),
             (
+                "alerts.retry_delay_secs",
+                "alerts.max_retry_delay_secs",
+                "the first wait cannot be longer than the longest",
+            ),
+            (
                 "retry.keep_body_bytes",
                 "retry.keep_body_total_bytes",
                 "or no body of that size is ever kept",

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use http::{HeaderValue, Uri};
 
 use crate::{
+    alerts::Webhook,
     credentials::{self, Application},
     dial, incident, proxy,
     secret::Secret,
@@ -21,6 +22,8 @@ use super::{
     reader::Reader,
     secrets::Sources,
 };
+
+mod alerts;
 
 /// `sun_path` holds 107 bytes and a zero; four more stand behind the name while it is being made.
 const MAX_SOCKET_PATH: usize = 103;
@@ -41,7 +44,8 @@ pub(super) fn config(
     };
     let applications = builder.applications(&sources);
     let proxy_authorization = builder.proxy_authorization(&sources);
-    let built = builder.build(applications, proxy_authorization);
+    let webhooks = builder.webhooks(&sources);
+    let built = builder.build(applications, webhooks, proxy_authorization);
     builder.cross_checks();
     builder.finish(built)
 }
@@ -73,6 +77,7 @@ impl Builder<'_> {
     fn build(
         &mut self,
         applications: Option<Vec<Application>>,
+        webhooks: Option<Vec<Webhook>>,
         proxy_authorization: Option<HeaderValue>,
     ) -> Option<Config> {
         let effective = effective::text(&self.read.values);
@@ -83,6 +88,7 @@ impl Builder<'_> {
         Some(Config {
             proxy: proxy?,
             credentials: self.credentials(applications?)?,
+            alerts: self.alerts(webhooks?)?,
             incidents: incidents?,
             dial: dial?,
             admin: self.admin()?,
@@ -336,7 +342,7 @@ impl Builder<'_> {
     }
 
     fn applications(&mut self, sources: &Sources<'_>) -> Option<Vec<Application>> {
-        let items = self.read.values.applications().to_vec();
+        let items = self.read.values.items("applications").to_vec();
         if items.is_empty() {
             let problem = Problem::new(
                 &self.read.values.place("applications"),
@@ -353,7 +359,7 @@ impl Builder<'_> {
             .enumerate()
             .map(|(n, place)| self.application(sources, n, place))
             .collect();
-        self.distinct_names(items.len());
+        self.distinct_names("applications", "application");
         built.into_iter().collect()
     }
 
@@ -420,9 +426,9 @@ impl Builder<'_> {
         None
     }
 
-    fn distinct_names(&mut self, count: usize) {
-        let names: Vec<Option<String>> = (0..count)
-            .map(|n| self.read.text(&format!("applications.{n}.name")))
+    fn distinct_names(&mut self, list: &str, what: &str) {
+        let names: Vec<Option<String>> = (0..self.read.values.items(list).len())
+            .map(|n| self.read.text(&format!("{list}.{n}.name")))
             .collect();
         for (n, name) in names.iter().enumerate() {
             if let Some(name) = name
@@ -432,14 +438,13 @@ impl Builder<'_> {
                     .flatten()
                     .any(|earlier| earlier == name)
             {
-                let path = format!("applications.{n}.name");
+                let path = format!("{list}.{n}.name");
                 let problem = Problem::new(
                     &self.read.values.place(&path),
                     &path,
-                    format!("{name:?} is taken by an earlier application"),
+                    format!("{name:?} is taken by an earlier {what}"),
                 );
-                self.found
-                    .push(problem.hint("give each application a name of its own"));
+                self.found.push(problem.hint("give each a name of its own"));
             }
         }
     }

@@ -11,7 +11,7 @@ use super::{
     problem::{Place, Problem},
 };
 
-/// Longest list of applications; far beyond any real one.
+/// Longest list of applications or webhooks; far beyond any real one.
 const MAX_ITEMS: usize = 1000;
 
 /// What the file, the environment and the defaults came to.
@@ -20,7 +20,7 @@ pub(super) struct Values {
     given: BTreeMap<String, (Place, Checked)>,
     pub(super) problems: Vec<Problem>,
     spoiled: BTreeSet<String>,
-    items: Vec<Place>,
+    items: BTreeMap<String, Vec<Place>>,
 }
 
 impl Values {
@@ -49,9 +49,9 @@ impl Values {
         self.spoiled.contains(path)
     }
 
-    /// Where each application stands.
-    pub(super) fn applications(&self) -> &[Place] {
-        &self.items
+    /// Where each item of a list of sections stands.
+    pub(super) fn items(&self, list: &str) -> &[Place] {
+        self.items.get(list).map_or(&[], Vec::as_slice)
     }
 
     fn walk(&mut self, node: &Node, path: &str) {
@@ -95,9 +95,11 @@ impl Values {
                     let child = format!("{path}.{n}");
                     self.walk(item, &child);
                     self.fill_item(&child);
-                    self.items.push(item.place.clone());
                 }
+                let places = items.iter().map(|item| item.place.clone()).collect();
+                self.items.insert(path.to_owned(), places);
             }
+            Value::Raw(text) if text == "[]" => {}
             Value::Null => {}
             other => self.problems.push(
                 Problem::new(&node.place, path, format!("{} is no list", show(other)))
@@ -227,7 +229,7 @@ fn duplicate(path: &str, first: &Entry, second: &Entry) -> Problem {
 fn unknown(entry: &Entry, parent: &str, path: &str) -> Problem {
     let problem = Problem::new(&entry_place(entry), path, "there is no such key");
     match entry.key.as_str() {
-        "client_secret" | "proxy_authorization" => problem.hint(format!(
+        "client_secret" | "proxy_authorization" | "secret" | "old_secret" => problem.hint(format!(
             "a secret never stands in the file itself: name a variable with {0}_env or a file with {0}_file, and change the secret if this file was shared",
             entry.key
         )),

@@ -11,11 +11,11 @@ use super::{check::Values, keys, kind::Checked};
 /// The whole configuration in YAML, defaults included. Secrets are no part of it.
 pub(super) fn text(values: &Values) -> String {
     let mut page = Page::default();
-    let mut is_listed = false;
+    let mut listed = "";
     for key in keys::all() {
         if let Some((list, _)) = key.path.split_once(".*.") {
-            if !is_listed {
-                is_listed = true;
+            if listed != list {
+                listed = list;
                 page.list(list, values);
             }
         } else if let Some(value) = values.value(key.path) {
@@ -40,6 +40,16 @@ struct Page {
 
 impl Page {
     fn key(&mut self, path: &str, value: &str, remark: &str) {
+        let name = self.open(path);
+        let depth = self.sections.len();
+        if !remark.is_empty() {
+            self.line(depth, remark);
+        }
+        self.line(depth, &format!("{name}: {value}"));
+    }
+
+    /// Opens the sections above `path`; returns its last part.
+    fn open<'a>(&mut self, path: &'a str) -> &'a str {
         let mut parts: Vec<&str> = path.split('.').collect();
         let name = parts.pop().unwrap_or_default();
         let shared = parts
@@ -51,30 +61,40 @@ impl Page {
             self.line(depth, &format!("{section}:"));
         }
         self.sections = parts.iter().map(|part| (*part).to_owned()).collect();
-        if !remark.is_empty() {
-            self.line(parts.len(), remark);
-        }
-        self.line(parts.len(), &format!("{name}: {value}"));
+        name
     }
 
     fn list(&mut self, list: &str, values: &Values) {
-        self.sections.clear();
-        self.line(0, &format!("{list}:"));
-        for n in 0..values.applications().len() {
-            let mut lead = "- ";
-            for key in keys::all() {
-                let Some(rest) = key.path.strip_prefix(&format!("{list}.*.")) else {
-                    continue;
-                };
-                match values.value(&format!("{list}.{n}.{rest}")) {
-                    Some(Checked::Null) | None => {}
-                    Some(value) => {
-                        self.line(1, &format!("{lead}{rest}: {}", show(value)));
-                        lead = "  ";
-                    }
+        let name = self.open(list);
+        let depth = self.sections.len();
+        let items = values.items(list).len();
+        let empty = if items == 0 { " []" } else { "" };
+        self.line(depth, &format!("{name}:{empty}"));
+        for n in 0..items {
+            self.item(&format!("{list}.*."), &format!("{list}.{n}."), values);
+        }
+    }
+
+    fn item(&mut self, pattern: &str, item: &str, values: &Values) {
+        let depth = self.sections.len() + 1;
+        let mut lead = "- ";
+        let mut hidden = Vec::new();
+        for key in keys::all() {
+            let Some(rest) = key.path.strip_prefix(pattern) else {
+                continue;
+            };
+            match values.value(&format!("{item}{rest}")) {
+                Some(Checked::Null) | None => {}
+                Some(value) => {
+                    self.line(depth, &format!("{lead}{rest}: {}", show(value)));
+                    lead = "  ";
+                    hidden.extend(keys::secret(key));
                 }
             }
-            self.line(1, "  # client_secret: [hidden]");
+        }
+        for secret in hidden {
+            let name = secret.strip_prefix(pattern).unwrap_or(secret);
+            self.line(depth, &format!("  # {name}: [hidden]"));
         }
     }
 
@@ -127,8 +147,8 @@ pub(super) fn shipped() -> String {
         if page.sections.first().is_none_or(|open| open != section) {
             page.text.push('\n');
         }
-        match key.path.strip_prefix("applications.*.") {
-            Some(rest) => page.application_key(rest, key),
+        match key.path.split_once(".*.") {
+            Some((list, rest)) => page.item_key(list, rest, key),
             None => page.key(key.path, key.default, &remark(key)),
         }
     }
@@ -150,20 +170,33 @@ fn remark(key: &keys::Key) -> String {
 
 #[cfg(test)]
 impl Page {
-    fn application_key(&mut self, rest: &str, key: &keys::Key) {
-        if self.sections != ["applications"] {
-            self.line(0, "applications:");
-            self.sections = vec!["applications".into()];
+    /// One key of a list's items: of the one application there is by default, or of a webhook that one
+    /// would add.
+    fn item_key(&mut self, list: &str, rest: &str, key: &keys::Key) {
+        let is_there = list == "applications";
+        let name = self.open(list);
+        let depth = self.sections.len();
+        if rest == "name" {
+            let empty = if is_there { "" } else { " []" };
+            self.line(depth, &format!("{name}:{empty}"));
         }
+        let given = match rest {
+            "name" if is_there => key.default,
+            "client_id_env" => "LINKEDIN_CLIENT_ID",
+            "client_secret_env" => "LINKEDIN_CLIENT_SECRET",
+            _ if is_there && !key.takes_null() => key.default,
+            _ => "",
+        };
         let lead = if rest == "name" { "- " } else { "  " };
-        self.line(2, &remark(key));
-        match rest {
-            "name" => self.line(1, &format!("{lead}name: {}", key.default)),
-            "client_id_env" => self.line(1, &format!("{lead}{rest}: LINKEDIN_CLIENT_ID")),
-            // Both have a default for each application.
-            "scopes" | "native_pkce" => self.line(1, &format!("{lead}{rest}: {}", key.default)),
-            "client_secret_env" => self.line(1, &format!("{lead}{rest}: LINKEDIN_CLIENT_SECRET")),
-            _ => self.line(1, &format!("{lead}# {rest}: {}", key.default)),
+        if is_there {
+            self.sections.push(name.to_owned());
         }
+        self.line(depth + 1 + usize::from(is_there), &remark(key));
+        let line = match given {
+            "" if is_there => format!("{lead}# {rest}: {}", key.default),
+            "" => format!("# {lead}{rest}: {}", key.default),
+            given => format!("{lead}{rest}: {given}"),
+        };
+        self.line(depth + 1, &line);
     }
 }

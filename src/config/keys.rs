@@ -5,10 +5,12 @@
 
 use super::kind::Kind::{self, Count};
 
+mod alerts;
 mod linkedin;
 mod listeners;
 mod records;
 
+use alerts::ALERTS;
 use linkedin::{APPLICATIONS, LINKEDIN, RENEWAL, RETRY};
 use listeners::{ADMIN, CONNECT, CONTROL, GATEWAY, LOG};
 use records::{INCIDENTS, STORE};
@@ -31,6 +33,15 @@ impl Key {
     pub(super) fn takes_null(&self) -> bool {
         self.default == "null"
     }
+}
+
+/// The secret that `key` says where to find: the key of a value which may not stand in the file.
+pub(super) fn secret(key: &Key) -> Option<&'static str> {
+    let stem = key
+        .path
+        .strip_suffix("_env")
+        .or_else(|| key.path.strip_suffix("_file"))?;
+    all().all(|other| other.path != stem).then_some(stem)
 }
 
 const fn key(path: &'static str, kind: Kind, default: &'static str, reason: &'static str) -> Key {
@@ -66,6 +77,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Key> + Clone {
         INCIDENTS,
         RETRY,
         RENEWAL,
+        ALERTS,
         CONTROL,
         LOG,
     ]

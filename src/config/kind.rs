@@ -31,6 +31,8 @@ pub(super) enum Kind {
     Word(&'static [&'static str]),
     /// A list of texts.
     Texts,
+    /// A list of these words.
+    Words(&'static [&'static str]),
 }
 
 /// A value that passed.
@@ -61,6 +63,7 @@ impl Kind {
             Self::Variable => "the name of an environment variable, such as MY_SECRET".into(),
             Self::Word(words) => words.join(", "),
             Self::Texts => "a list of texts, such as [a, b]".into(),
+            Self::Words(words) => format!("a list of {}", words.join(", ")),
         }
     }
 
@@ -68,13 +71,15 @@ impl Kind {
     pub(super) fn check(self, node: &Node) -> Result<Checked, String> {
         match (self, &node.value) {
             (Self::Texts, Value::List(list)) => texts(list),
+            (Self::Words(words), Value::List(list)) => words_of(list, words),
             (Self::Switch, Value::Bool(on)) => Ok(Checked::Switch(*on)),
             (Self::Count(min, max, _), Value::Integer(n)) => count(*n, min, max),
             (Self::Share, Value::Number(n)) => share(*n),
             (_, Value::Raw(text)) => self.read(text),
-            (Self::Switch | Self::Count(..) | Self::Share | Self::Texts, other) => {
-                Err(format!("{} is of the wrong type", show(other)))
-            }
+            (
+                Self::Switch | Self::Count(..) | Self::Share | Self::Texts | Self::Words(_),
+                other,
+            ) => Err(format!("{} is of the wrong type", show(other))),
             (_, Value::Text(text)) => self.read(text),
             (_, other @ (Value::Integer(_) | Value::Number(_) | Value::Bool(_))) => {
                 Err(format!("{} is no text: put it in quotes", show(other)))
@@ -100,13 +105,8 @@ impl Kind {
             Self::Name if text.parse::<Name>().is_err() => Err(bad()),
             Self::Variable if !is_variable(text) => Err(bad()),
             Self::Word(words) if !words.contains(&text) => Err(bad()),
-            Self::Texts => {
-                let inner = text.strip_prefix('[').and_then(|t| t.strip_suffix(']'));
-                let listed = inner.unwrap_or(text).split(',').map(str::trim);
-                let is_empty = inner.is_some_and(|inner| inner.trim().is_empty());
-                let listed = listed.filter(|_| !is_empty).map(str::to_owned);
-                Ok(Checked::Texts(listed.collect()))
-            }
+            Self::Texts => Ok(Checked::Texts(separated(text))),
+            Self::Words(words) => all_in(separated(text), words),
             Self::Text | Self::Name | Self::Path | Self::Variable | Self::Word(_) => {
                 if (1..=1024).contains(&text.len()) && !text.contains(char::is_control) {
                     Ok(Checked::Text(text.to_owned()))
@@ -127,6 +127,28 @@ fn texts(list: &[Node]) -> Result<Checked, String> {
         .map(text)
         .collect::<Result<_, _>>()
         .map(Checked::Texts)
+}
+
+fn words_of(list: &[Node], words: &[&str]) -> Result<Checked, String> {
+    match texts(list)? {
+        Checked::Texts(list) => all_in(list, words),
+        other => Ok(other),
+    }
+}
+
+/// `a, b` or `[a, b]`, as it stands in a variable or as a default.
+fn separated(text: &str) -> Vec<String> {
+    let inner = text.strip_prefix('[').and_then(|t| t.strip_suffix(']'));
+    let is_empty = inner.is_some_and(|inner| inner.trim().is_empty());
+    let parts = inner.unwrap_or(text).split(',').map(str::trim);
+    parts.filter(|_| !is_empty).map(str::to_owned).collect()
+}
+
+fn all_in(list: Vec<String>, words: &[&str]) -> Result<Checked, String> {
+    match list.iter().find(|text| !words.contains(&text.as_str())) {
+        Some(stranger) => Err(format!("{stranger:?} is none of them")),
+        None => Ok(Checked::Texts(list)),
+    }
 }
 
 fn count(n: u64, min: u64, max: u64) -> Result<Checked, String> {

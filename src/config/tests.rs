@@ -2,7 +2,8 @@
 
 use super::{check::Values, *};
 
-const SECRETS: [(&str, &str); 2] = [
+const SECRETS: [(&str, &str); 3] = [
+    ("WEBHOOK_SECRET", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"),
     ("LINKEDIN_CLIENT_ID", "77abc"),
     ("LINKEDIN_CLIENT_SECRET", "s3cr3t-value"),
 ];
@@ -84,6 +85,41 @@ fn the_effective_text_loads_again_to_itself_and_shows_no_secret() {
     assert!(!first.contains("s3cr3t-value"), "{first}");
 }
 
+#[test]
+fn webhooks_are_listed_without_their_secrets_and_load_again() {
+    let text = "alerts:
+  webhooks:
+    - {name: chat, url_env: CHAT_URL, secret_env: WEBHOOK_SECRET}
+    - name: crm
+      url: https://crm.example/hooks?x=1
+      secret_env: WEBHOOK_SECRET
+      old_secret_env: WEBHOOK_SECRET
+      events: [member.sign_in_needed, linkedin.failing]
+      applications: [default]
+";
+    let more = [
+        ("CHAT_URL", "https://chat.example/T0/secret-path"),
+        ("LINKGATE__ALERTS__WEBHOOKS__0__EVENTS", "linkedin.failing"),
+    ];
+
+    let config = load(text, &more).unwrap();
+
+    let [chat, crm] = &config.alerts.webhooks[..] else {
+        panic!("{:?}", config.alerts.webhooks)
+    };
+    assert_eq!(chat.endpoint.to_string(), "https://chat.example");
+    assert_eq!((chat.secrets.len(), crm.secrets.len()), (1, 2));
+    assert_eq!(chat.events, [alerts::Event::LinkedInFailing]);
+    assert_eq!((crm.events.len(), crm.applications.len()), (2, 1));
+    let shown = config.effective;
+    assert!(shown.contains("      # old_secret: [hidden]\n"), "{shown}");
+    assert!(
+        !shown.contains("whsec_") && !shown.contains("secret-path"),
+        "{shown}"
+    );
+    assert_eq!(load(&shown, &more).unwrap().effective, shown);
+}
+
 /// Why, the file, and the problem: its key, its line (0: the file as a whole), its words.
 #[rustfmt::skip]
 const BAD_VALUES: &[(&str, &str, &str, u64, &str)] = &[
@@ -130,6 +166,16 @@ const BAD_VALUES: &[(&str, &str, &str, u64, &str)] = &[
     ("native, elsewhere", "connect: {public_url: 'https://gw.example'}\napplications:\n- {client_id: a, client_secret_env: LINKEDIN_CLIENT_SECRET, native_pkce: true}", "applications.0.native_pkce", 3, "no loopback"),
     ("portraits from ourselves", "linkedin: {media_url: 'http://127.0.0.1:8081'}", "linkedin.media_url", 1, "our own admin.listen"),
     ("no secret", "applications:\n- {client_id: a}", "applications.0.client_secret", 2, "not given"),
+    ("webhook without a name", "alerts: {webhooks: [{url: 'https://h.example', secret_env: WEBHOOK_SECRET}]}", "alerts.webhooks.0.name", 1, "not given"),
+    ("webhook without a url", "alerts: {webhooks: [{name: a, secret_env: WEBHOOK_SECRET}]}", "alerts.webhooks.0.url", 1, "not given"),
+    ("webhook without a secret", "alerts: {webhooks: [{name: a, url: 'https://h.example'}]}", "alerts.webhooks.0.secret", 1, "not given"),
+    ("webhook's secret in the file", "alerts: {webhooks: [{name: a, url: 'https://h.example', secret: whsec_pw}]}", "alerts.webhooks.0.secret", 1, "no such key"),
+    ("no signing secret", "alerts: {webhooks: [{name: a, url: 'https://h.example', secret_env: LINKEDIN_CLIENT_SECRET}]}", "alerts.webhooks.0.secret_env", 1, "does not begin with whsec_"),
+    ("plain webhook", "alerts: {webhooks: [{name: a, url: 'http://h.example/pw', secret_env: WEBHOOK_SECRET}]}", "alerts.webhooks.0.url", 1, "loopback"),
+    ("unknown event", "alerts: {webhooks: [{name: a, events: [member.born]}]}", "alerts.webhooks.0.events", 1, "none of them"),
+    ("unknown application of a webhook", "alerts: {webhooks: [{name: a, url: 'https://h.example', secret_env: WEBHOOK_SECRET, applications: [ads]}]}", "alerts.webhooks.0.applications", 1, "no application"),
+    ("webhook's name taken", "alerts: {webhooks: [{name: a, url: 'https://h.example', secret_env: WEBHOOK_SECRET}, {name: a, url: 'https://h.example', secret_env: WEBHOOK_SECRET}]}", "alerts.webhooks.1.name", 1, "earlier webhook"),
+    ("first wait above the longest", "alerts: {retry_delay_secs: 60, max_retry_delay_secs: 10}", "alerts.max_retry_delay_secs", 1, "too small"),
     ("no yaml", "gateway: [", "", 1, "not YAML"),
     ("no section at all", "just words", "", 1, "no section"),
 ];

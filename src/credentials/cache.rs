@@ -16,6 +16,7 @@ use dashmap::{DashMap, mapref::entry::Entry as Place};
 use super::{
     Token,
     grant::{Grant, State},
+    notices::Notices,
     scheduler::{Agenda, Planned},
 };
 use crate::{exchange::Member, keyring::Fingerprint};
@@ -104,6 +105,8 @@ pub(super) struct Cache {
     ahead_share: f64,
     lag: Duration,
     agenda: Arc<Agenda>,
+    /// Told of every change, after it is in force.
+    pub(super) notices: Notices,
 }
 
 impl Cache {
@@ -114,6 +117,7 @@ impl Cache {
             ahead_share,
             lag,
             agenda,
+            notices: Notices::default(),
         }
     }
 
@@ -157,6 +161,12 @@ impl Cache {
     /// Serves `grant` from now on, unless a later version is served already. Returns the name of the
     /// token that is now two renewals old, which nobody will present again.
     pub(super) fn publish(&self, member: &Member, grant: Grant) -> Option<Fingerprint> {
+        let spent = self.replace(member, grant);
+        self.notices.member(member);
+        spent
+    }
+
+    fn replace(&self, member: &Member, grant: Grant) -> Option<Fingerprint> {
         let (planned, forgotten) = match self.entries.entry(member.clone()) {
             Place::Vacant(place) => {
                 let entry = place.insert(self.entry(member, grant, None));
@@ -385,12 +395,14 @@ impl Cache {
     /// Drops the member's grant.
     pub(super) fn forget(&self, member: &Member) {
         self.entries.remove(member);
+        self.notices.member(member);
     }
 
     /// Drops the member's grant if it is still this one.
     pub(super) fn forget_if(&self, member: &Member, grant: &Arc<Grant>) {
         let is_same = |_: &Member, entry: &Entry| Arc::ptr_eq(&entry.grant, grant);
         self.entries.remove_if(member, is_same);
+        self.notices.member(member);
     }
 
     /// All grants, in order of application and name.

@@ -184,6 +184,12 @@ impl Cooling {
             .or_else(|| self.still(&application))
     }
 
+    /// How often this failed since it last worked, and what the last failure was.
+    pub(super) fn failures(&self, scope: &Scope) -> Option<(u32, Arc<str>)> {
+        let failed = self.failed.get(scope)?;
+        Some((failed.times, Arc::clone(&failed.reason)))
+    }
+
     /// Keeps, for those who look at the member, that a renewal was tried at this time and failed.
     pub(super) fn note_attempt(&self, member: &Member, at: i64, reason: &Arc<str>) {
         let reason = Arc::clone(reason);

@@ -40,6 +40,7 @@ impl Run {
         {
             let (cooling, now) = (&self.shared.cooling, self.shared.now());
             cooling.note_attempt(&self.member, now, reason);
+            self.shared.cache.notices.failed(&self.member);
         }
         told
     }
@@ -73,6 +74,7 @@ impl Run {
                 metrics.renewal(RenewalResult::Misconfigured);
                 let application = self.member.application.clone();
                 error!(%application, %reason, "LinkedIn refuses the application, not the member");
+                self.shared.cache.notices.refused(&application, reason);
                 let scope = Scope::Application(application);
                 self.shared.cooling.failed(scope, reason, None)
             }

@@ -1,0 +1,334 @@
+//! Looks where credentials point, at everything once an hour, and at LinkedIn's failures.
+//!
+//! **Invariant:** what is told is read off the state at the time of telling; a notice only says where to
+//! look, so one that is lost, late or said twice does no harm.
+//! **Neighbours:** `alerts::fact` says what is so; `alerts::teller` what of it is new.
+
+use std::{collections::HashSet, sync::Arc, time::Duration};
+
+use tokio::{
+    sync::{
+        broadcast::{Receiver, error::RecvError, error::TryRecvError},
+        watch,
+    },
+    time::{Instant, Interval, MissedTickBehavior, interval, sleep},
+};
+use tracing::{info, warn};
+
+use super::{
+    Event, Fate, Seen, SeenOfLinkedIn, Sources,
+    fact::{self, Details, Fact},
+    linkedin::{Judge, Turn},
+    shared::Shared,
+    teller::Teller,
+};
+use crate::{
+    credentials::{GrantSummary, Notice},
+    exchange::{Member, Name},
+    store::StoreError,
+};
+
+/// Between two looks at everything: ends that come with time alone, and notices that waited too long.
+const EVERYTHING: Duration = Duration::from_secs(3600);
+/// Facts that are told in one step.
+const STEP: usize = 500;
+/// Before a store that failed is asked again.
+const STORE_REST: Duration = Duration::from_secs(1);
+
+/// Watches until told to end; then once more at what changed last.
+pub(super) async fn run(shared: Arc<Shared>, sources: Sources, mut end: watch::Receiver<bool>) {
+    // Before the first look: what changes meanwhile is looked at after it.
+    let mut notices = shared.credentials.notices();
+    let started = tokio::select! {
+        started = start(&shared, &sources) => started,
+        _ = end.changed() => return,
+    };
+    let mut watch = started;
+    let mut beat = every(shared.settings.settle);
+    let mut all = every(EVERYTHING);
+    let mut linkedin = every(shared.settings.linkedin.look());
+    loop {
+        tokio::select! {
+            notice = notices.recv() => watch.note(notice),
+            _ = beat.tick() => watch.look().await,
+            _ = all.tick() => {
+                watch.is_all = true;
+                watch.sweep().await;
+            }
+            _ = linkedin.tick() => watch.look_at_linkedin().await,
+            _ = end.changed() => break,
+        }
+    }
+    watch.drain(&mut notices);
+    watch.look().await;
+}
+
+fn every(period: Duration) -> Interval {
+    let mut ticks = interval(period.max(Duration::from_millis(1)));
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
+}
+
+/// Reads what was told before, as often as it takes.
+async fn start(shared: &Arc<Shared>, sources: &Sources) -> Watch {
+    loop {
+        match Teller::start(Arc::clone(shared), sources.connect_link.clone()).await {
+            Ok(teller) => {
+                let was_failing = teller.told.contains_key(Event::LinkedInFailing.as_str());
+                shared.note_waiting().await;
+                return Watch {
+                    judge: Judge::new(shared.settings.linkedin, was_failing),
+                    seen_of_linkedin: sources.linkedin.clone(),
+                    shared: Arc::clone(shared),
+                    teller,
+                    members: HashSet::new(),
+                    applications: HashSet::new(),
+                    is_all: true,
+                    is_store_failing: false,
+                };
+            }
+            Err(error) => {
+                warn!(%error, "what was told before cannot be read");
+                sleep(STORE_REST).await;
+            }
+        }
+    }
+}
+
+struct Watch {
+    shared: Arc<Shared>,
+    teller: Teller,
+    judge: Judge,
+    seen_of_linkedin: Option<SeenOfLinkedIn>,
+    /// Where to look.
+    members: HashSet<Member>,
+    applications: HashSet<Name>,
+    is_all: bool,
+    is_store_failing: bool,
+}
+
+/// What one step tells.
+#[derive(Default)]
+struct Batch {
+    facts: Vec<Fact>,
+    over: Vec<String>,
+}
+
+impl Watch {
+    fn note(&mut self, notice: Result<Notice, RecvError>) {
+        match notice {
+            Ok(Notice::Member(member)) => drop(self.members.insert(member)),
+            Ok(Notice::Application(name)) => drop(self.applications.insert(name)),
+            // Closed cannot be while the credentials live, which `shared` sees to.
+            Err(RecvError::Lagged(_) | RecvError::Closed) => self.is_all = true,
+        }
+    }
+
+    fn drain(&mut self, notices: &mut Receiver<Notice>) {
+        loop {
+            match notices.try_recv() {
+                Ok(notice) => self.note(Ok(notice)),
+                Err(TryRecvError::Lagged(_)) => self.is_all = true,
+                Err(TryRecvError::Empty | TryRecvError::Closed) => return,
+            }
+        }
+    }
+
+    /// Looks where notices pointed, or everywhere. What cannot be told now is looked at again.
+    async fn look(&mut self) {
+        let members = std::mem::take(&mut self.members);
+        let applications = std::mem::take(&mut self.applications);
+        if !self.is_all && members.is_empty() && applications.is_empty() {
+            return;
+        }
+        let looked = match std::mem::take(&mut self.is_all) {
+            true => self.look_at_all(applications).await,
+            false => self.look_at(&members, &applications).await,
+        };
+        match looked {
+            Ok(()) if self.is_store_failing => {
+                self.is_store_failing = false;
+                info!("the outbox works again");
+            }
+            Ok(()) => {}
+            Err(error) => {
+                self.is_all = true;
+                if !std::mem::replace(&mut self.is_store_failing, true) {
+                    warn!(%error, "nothing can be told: the outbox does not work");
+                }
+            }
+        }
+    }
+
+    async fn look_at(
+        &mut self,
+        members: &HashSet<Member>,
+        applications: &HashSet<Name>,
+    ) -> Result<(), StoreError> {
+        let mut batch = Batch::default();
+        for member in members {
+            let grant = self.shared.credentials.show(member).ok();
+            self.judge_member(member, grant.as_ref(), &mut batch);
+            self.tell_if_full(&mut batch).await?;
+        }
+        batch.facts.extend(self.of_applications(applications));
+        self.tell(batch).await
+    }
+
+    async fn look_at_all(&mut self, mut applications: HashSet<Name>) -> Result<(), StoreError> {
+        let mut batch = Batch::default();
+        let mut known = HashSet::new();
+        for grant in self.shared.credentials.list() {
+            applications.extend(grant.application.parse());
+            if let Some(member) = fact::member_of(&grant) {
+                self.judge_member(&member, Some(&grant), &mut batch);
+                known.insert(member);
+                self.tell_if_full(&mut batch).await?;
+            }
+        }
+        batch.over.extend(self.of_unknown_members(&known));
+        batch.facts.extend(self.of_applications(&applications));
+        self.tell(batch).await
+    }
+
+    fn judge_member(&self, member: &Member, grant: Option<&GrantSummary>, batch: &mut Batch) {
+        let (shared, told) = (&self.shared, &self.teller.told);
+        let failing = shared.credentials.failing(member);
+        let enough = shared.settings.failing_renewals;
+        let facts = grant.map_or_else(Vec::new, |grant| {
+            fact::of_grant(grant, failing.as_ref(), enough, shared.clock.now())
+        });
+        for event in [
+            Event::SignInNeeded,
+            Event::RenewalFailing,
+            Event::RefreshTokenEnding,
+        ] {
+            let stem = fact::stem(event, member);
+            let keys = told.range(stem.clone()..).map(|(key, _)| key);
+            let keys = keys.take_while(|key| key.starts_with(&stem));
+            let is_over = |key: &&String| fact::is_over(key, grant, &facts);
+            batch.over.extend(keys.filter(is_over).cloned());
+        }
+        if let Some(renewed_at) = grant.and_then(|grant| grant.last_renewal) {
+            self.judge_renewed(&member.application, renewed_at, batch);
+        }
+        batch.facts.extend(facts);
+    }
+
+    /// A renewal that worked shows that what was told of the application is over.
+    fn judge_renewed(&self, application: &Name, renewed_at: i64, batch: &mut Batch) {
+        let credentials = &self.shared.credentials;
+        for event in [Event::Misconfigured, Event::LinkedInFailing] {
+            let key = fact::application_key(event, application);
+            let told = self.teller.told.get(&key);
+            if told.is_some_and(|told| renewed_at >= *told)
+                && !batch.over.contains(&key)
+                && credentials.application_failing(application).is_none()
+            {
+                batch.over.push(key);
+                if event == Event::LinkedInFailing {
+                    batch.facts.push(fact::works_again(application));
+                }
+            }
+        }
+    }
+
+    /// What was told of members who were disconnected since.
+    fn of_unknown_members(&self, known: &HashSet<Member>) -> Vec<String> {
+        let is_unknown = |key: &&String| {
+            let mut parts = key.split('/');
+            let (Some(_), Some(application), Some(name)) =
+                (parts.next(), parts.next(), parts.next())
+            else {
+                return false;
+            };
+            let (Ok(application), Ok(name)) = (application.parse(), name.parse()) else {
+                return true;
+            };
+            let name = Some(name);
+            !known.contains(&Member { application, name })
+        };
+        self.teller
+            .told
+            .keys()
+            .filter(is_unknown)
+            .cloned()
+            .collect()
+    }
+
+    fn of_applications(&self, applications: &HashSet<Name>) -> Vec<Fact> {
+        let shared = &self.shared;
+        let fact = |name: &Name| {
+            let failing = shared.credentials.application_failing(name)?;
+            fact::of_application(name, &failing, shared.settings.failing_renewals)
+        };
+        applications.iter().filter_map(fact).collect()
+    }
+
+    async fn tell_if_full(&mut self, batch: &mut Batch) -> Result<(), StoreError> {
+        match batch.facts.len() + batch.over.len() >= STEP {
+            true => self.tell(std::mem::take(batch)).await,
+            false => Ok(()),
+        }
+    }
+
+    async fn tell(&mut self, batch: Batch) -> Result<(), StoreError> {
+        self.teller.tell(batch.facts, batch.over).await
+    }
+
+    async fn look_at_linkedin(&mut self) {
+        let Some(seen) = &self.seen_of_linkedin else {
+            return;
+        };
+        let seen: Seen = seen(self.shared.settings.linkedin.over);
+        let Some(turn) = self.judge.look(seen, Instant::now()) else {
+            return;
+        };
+        let key = Event::LinkedInFailing.as_str().to_owned();
+        let fact = |key, trouble| Fact {
+            event: Event::LinkedInFailing,
+            key,
+            application: None,
+            subject: "linkedin".to_owned(),
+            details: Details::LinkedIn(trouble),
+        };
+        let (batch, is_failing) = match turn {
+            Turn::Failing(trouble) => {
+                let facts = vec![fact(Some(key), trouble)];
+                (
+                    Batch {
+                        facts,
+                        over: Vec::new(),
+                    },
+                    true,
+                )
+            }
+            Turn::Over(trouble) => {
+                let facts = vec![fact(None, trouble)];
+                (
+                    Batch {
+                        facts,
+                        over: vec![key],
+                    },
+                    false,
+                )
+            }
+        };
+        // Otherwise the next look says the same again.
+        if self.tell(batch).await.is_ok() {
+            self.judge.is_failing = is_failing;
+        }
+    }
+
+    /// Drops what nobody has taken for too long, webhooks that are off or configured no more included.
+    async fn sweep(&self) {
+        let shared = &self.shared;
+        let limit = i64::try_from(shared.settings.give_up_after.as_secs()).unwrap_or(i64::MAX);
+        let before = shared.clock.seconds().saturating_sub(limit);
+        match shared.store.give_up(before).await {
+            Ok(lost) => shared.lost(&lost, Fate::GivenUp),
+            Err(error) => warn!(%error, "old notices stay in the outbox"),
+        }
+        shared.note_waiting().await;
+    }
+}
