@@ -1,8 +1,8 @@
 //! Composition root: a [`Config`] becomes running tasks, started and ended in an order that holds.
 //!
-//! Start: lock · store and keys · credentials · callers · support log · path · admin · connect · control
-//! socket. Each needs those before it. End: `/readyz` off · time for load balancers · path drained ·
-//! sign-ins and renewals finished · support log flushed.
+//! Start: lock · store and keys · credentials · callers · support log · path · alerts · admin · connect ·
+//! control socket. Each needs those before it. End: `/readyz` off · time for load balancers · path drained ·
+//! sign-ins and renewals finished · last alerts sent · support log flushed.
 //!
 //! **Invariant:** nothing here is global to the process, so that tests run several at once; signals,
 //! umask and the operations log belong to `cli::serve`.
@@ -20,6 +20,7 @@ use tracing::{error, info, warn};
 
 use crate::{
     admin::Admin,
+    alerts::{self, Alerts, Seen},
     callers::Callers,
     clock::Clock,
     config::{Config, Drain},
@@ -49,6 +50,8 @@ use status::Status;
 
 /// Time for the support log to write what waits, at the end.
 const LOG_CLOSE: Duration = Duration::from_secs(5);
+/// Time for what was found out last to be told, at the end; what is not stays in the outbox.
+const LAST_ALERTS: Duration = Duration::from_secs(3);
 /// Time for renewals and saves under way, at the end: one call to the token endpoint and its save.
 const CREDENTIALS_DRAIN: Duration = Duration::from_secs(20);
 
@@ -110,6 +113,7 @@ pub struct Foundation {
     credentials: Credentials,
     callers: Callers,
     incidents: Incidents,
+    alerts: Alerts,
 }
 
 impl Foundation {
@@ -139,6 +143,16 @@ impl Foundation {
         .await?;
         let callers = Callers::new(clock.clone(), live.clone());
         callers.replace(store.keys().await?);
+        let alerts = Alerts::new(
+            config.alerts.clone(),
+            alerts::Parts {
+                store: store.clone(),
+                credentials: credentials.clone(),
+                dialer: dialer.clone(),
+                clock: clock.clone(),
+                house: Handle::current(),
+            },
+        );
         Ok(Self {
             lock,
             store,
@@ -150,6 +164,7 @@ impl Foundation {
             credentials,
             callers,
             incidents: Incidents::open(&config.places.incidents),
+            alerts,
         })
     }
 
@@ -169,6 +184,7 @@ pub struct App {
     foundation: Foundation,
     status: Arc<Status>,
     log: Log,
+    alerting: alerts::Running,
     admin: Admin,
     connect: Option<(Connect, Listener)>,
     control: Control,
@@ -187,10 +203,12 @@ impl App {
         let door = door(&config, &foundation);
         let proxy = start_proxy(&config, &foundation, recorder.clone(), door.as_ref()).await?;
         let callers_address = proxy.local_addr();
+        let alerting = start_alerts(&foundation, recorder.clone(), door.clone());
         let status = Arc::new(Status::new(
             proxy,
             recorder,
             foundation.credentials.clone(),
+            foundation.alerts.clone(),
             foundation.metrics.clone(),
         ));
         let listen = config.admin.listen;
@@ -215,6 +233,7 @@ impl App {
             foundation,
             status,
             log,
+            alerting,
             admin,
             connect,
             control,
@@ -287,6 +306,7 @@ impl App {
             open.stop().await;
         }
         drain_credentials(&self.foundation.credentials).await;
+        self.alerting.stop(LAST_ALERTS).await;
         let log = self.log;
         let closed = tokio::task::spawn_blocking(move || log.close(LOG_CLOSE)).await;
         if !matches!(closed, Ok(Ok(()))) {
@@ -303,6 +323,24 @@ async fn drain_credentials(credentials: &Credentials) {
     if drained.is_err() {
         warn!("a renewal was still under way: its journal is read at the next start");
     }
+}
+
+fn start_alerts(
+    foundation: &Foundation,
+    recorder: Recorder,
+    door: Option<Connect>,
+) -> alerts::Running {
+    let metrics = foundation.metrics.clone();
+    let linkedin: alerts::SeenOfLinkedIn = Arc::new(move |within| Seen {
+        attempts: metrics.attempts_total(),
+        failed: recorder.trouble().failed_attempts(),
+        members: recorder.trouble().members_within(within),
+    });
+    foundation.alerts.run(alerts::Sources {
+        connect_link: door
+            .map(|door| -> alerts::ConnectLink { Arc::new(move |member| door.link(member)) }),
+        linkedin: Some(linkedin),
+    })
 }
 
 fn start_log(config: &Config, foundation: &Foundation) -> Result<(Recorder, Log), StartError> {

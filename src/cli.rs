@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand, error::ErrorKind};
 
 use crate::config::Environment;
 
+mod alerts;
 mod check;
 mod demo;
 mod end;
@@ -59,6 +60,9 @@ enum Command {
     /// The support log
     #[command(subcommand)]
     Incidents(incidents::Command),
+    /// Notices to administrators and apps
+    #[command(subcommand)]
+    Alerts(alerts::Command),
 }
 
 impl Place {
@@ -92,6 +96,7 @@ pub fn main() -> ExitCode {
         Command::Members(command) => members::run(command, &file, &environment),
         Command::Keys(command) => keys::run(command, &file, &environment),
         Command::Incidents(command) => incidents::run(command, &file, &environment),
+        Command::Alerts(command) => alerts::run(command, &file, &environment),
     };
     end::report(ended)
 }

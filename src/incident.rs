@@ -46,8 +46,11 @@ mod segment;
 mod shelf;
 #[cfg(test)]
 mod tests;
+mod trouble;
 mod wire;
 mod writer;
+
+pub use trouble::Trouble;
 
 use condition::Condition;
 use writer::{Entry, Message, Writer};
@@ -199,6 +202,7 @@ struct Shared {
     /// Bytes handed over and not yet written.
     waiting_bytes: AtomicUsize,
     condition: Condition,
+    trouble: Trouble,
 }
 
 /// The running writer: whoever holds it decides when the log ends.
@@ -250,6 +254,7 @@ impl Recorder {
         let shared = Arc::new(Shared {
             waiting_bytes: AtomicUsize::new(0),
             condition: Condition::new(settings.hold),
+            trouble: Trouble::default(),
         });
         let door = Door {
             queue: queue.clone(),
@@ -310,6 +315,11 @@ impl Recorder {
     /// The reason in plain words, whenever [`Recorder::is_healthy`] is false.
     pub fn health(&self) -> Result<(), String> {
         self.0.shared.condition.health()
+    }
+
+    /// What LinkedIn failed, as far as it was handed over.
+    pub fn trouble(&self) -> &Trouble {
+        &self.0.shared.trouble
     }
 
     /// Longest hold of a failed answer for its record.

@@ -9,6 +9,7 @@ use data_encoding::BASE64;
 use serde_json::{Value, json};
 
 use crate::{
+    alerts::Alerts,
     callers::{Callers, Covers, Key, Terms},
     clock::Clock,
     connect::Connect,
@@ -33,6 +34,7 @@ pub struct Desk {
     incidents: Incidents,
     /// The members' door; none where nobody can sign in.
     connect: Option<Connect>,
+    alerts: Alerts,
 }
 
 type Done = Result<Value, Refusal>;
@@ -46,6 +48,7 @@ impl Desk {
             clock: foundation.clock.clone(),
             incidents: foundation.incidents.clone(),
             connect: None,
+            alerts: foundation.alerts.clone(),
         }
     }
 
@@ -97,6 +100,8 @@ impl Desk {
                 application,
                 reference,
             } => self.open_body(member.as_deref(), &application, &reference),
+            Order::TestAlerts { webhook } => self.test_alerts(webhook.as_deref()).await,
+            Order::ListAlerts => self.list_alerts().await,
             Order::RevokeKey { id } => self.revoke_key(&id).await,
         };
         done.map_or_else(Reply::Refused, Reply::Done)
@@ -282,6 +287,19 @@ impl Desk {
             .revoke(id)
             .map(|key| shown(&key, &self.clock))
             .ok_or_else(missing)
+    }
+
+    async fn test_alerts(&self, webhook: Option<&str>) -> Done {
+        let webhook = webhook
+            .map(str::parse)
+            .transpose()
+            .map_err(|error| malformed("webhook", error))?;
+        let tested = self.alerts.test(webhook.as_ref()).await;
+        value(&tested.map_err(|error| Refusal::Missing(error.to_string()))?)
+    }
+
+    async fn list_alerts(&self) -> Done {
+        value(&self.alerts.list().await.map_err(failed)?)
     }
 
     fn member(&self, named: &MemberNamed) -> Result<Member, Refusal> {

@@ -83,6 +83,13 @@ pub enum Order {
         /// `ref` in the record.
         reference: String,
     },
+    /// Sends a test notice.
+    TestAlerts {
+        /// To this webhook alone; none: to all.
+        webhook: Option<String>,
+    },
+    /// Notices that wait for their webhooks.
+    ListAlerts,
     /// Ends a key.
     RevokeKey {
         /// Its public id.

@@ -7,6 +7,7 @@ use std::sync::{
 
 use crate::{
     admin::{NotReady, Source},
+    alerts::Alerts,
     credentials::{Credentials, GrantState, Window},
     incident::Recorder,
     metrics::{Gauges, Metrics},
@@ -20,6 +21,7 @@ pub(super) struct Status {
     proxy: Mutex<Option<Proxy>>,
     recorder: Recorder,
     credentials: Credentials,
+    alerts: Alerts,
     metrics: Metrics,
 }
 
@@ -28,6 +30,7 @@ impl Status {
         proxy: Proxy,
         recorder: Recorder,
         credentials: Credentials,
+        alerts: Alerts,
         metrics: Metrics,
     ) -> Self {
         Self {
@@ -36,6 +39,7 @@ impl Status {
             proxy: Mutex::new(Some(proxy)),
             recorder,
             credentials,
+            alerts,
             metrics,
         }
     }
@@ -92,6 +96,8 @@ impl Source for Arc<Status> {
             renewals_under_way: backlog.under_way as u64,
             renewals_behind_secs: backlog.behind_secs,
             applications_cooling: backlog.applications_cooling as u64,
+            alerts: self.alerts.counts(),
+            alerts_waiting: self.alerts.waiting(),
             in_flight: self.with_proxy(Proxy::in_flight).unwrap_or(0) as u64,
             is_support_log_healthy: self.recorder.is_healthy(),
             is_store_healthy: self.credentials.is_store_healthy(),

@@ -211,6 +211,7 @@ impl Writer {
     /// Redacts; none if the record is surplus, or could not be made at all.
     fn prepare(&mut self, entry: Entry) -> Option<Prepared> {
         let mut incident = entry.incident;
+        self.shared.trouble.note(&incident);
         if incident.linkedin_code.is_none() {
             incident.linkedin_code = record::linkedin_code(&incident);
         }

@@ -33,6 +33,10 @@ pub struct Gauges {
     pub renewals_behind_secs: u64,
     /// Applications whose renewals all wait.
     pub applications_cooling: u64,
+    /// Notices by event and by what became of them; the words come from the alerts' own enums.
+    pub alerts: Vec<(&'static str, &'static str, u64)>,
+    /// Notices that wait for their webhooks.
+    pub alerts_waiting: u64,
     /// Exchanges under way.
     pub in_flight: u64,
     /// Whether the support log takes records.
@@ -208,6 +212,26 @@ impl Page {
         );
     }
 
+    fn alerts(&mut self, gauges: &Gauges) {
+        let name = "linkgate_alerts_total";
+        self.family(
+            name,
+            "counter",
+            "Notices to webhooks, by event and by what became of them or of a try.",
+        );
+        for (event, result, count) in &gauges.alerts {
+            self.line(format_args!(
+                "{name}{{event=\"{event}\",result=\"{result}\"}} {count}"
+            ));
+        }
+        self.single(
+            "linkgate_alerts_waiting",
+            "gauge",
+            "Notices that wait for their webhooks.",
+            gauges.alerts_waiting,
+        );
+    }
+
     fn gauges(&mut self, gauges: &Gauges) {
         self.family(
             "linkgate_grants",
@@ -218,6 +242,7 @@ impl Page {
             self.line(format_args!("linkgate_grants{{state=\"{state}\"}} {count}"));
         }
         self.renewals(gauges);
+        self.alerts(gauges);
         self.single(
             "linkgate_exchanges_in_flight",
             "gauge",
@@ -273,6 +298,8 @@ mod tests {
         }
         metrics.text(&Gauges {
             grants: vec![("fresh", 3), ("sign_in_needed", 1)],
+            alerts: vec![("linkedin.failing", "delivered", 2)],
+            alerts_waiting: 5,
             ..Gauges::default()
         })
     }
@@ -295,6 +322,8 @@ mod tests {
             "linkgate_overhead_seconds_count 4",
             "linkgate_overhead_seconds_sum 120.000160000",
             "linkgate_grants{state=\"fresh\"} 3",
+            "linkgate_alerts_total{event=\"linkedin.failing\",result=\"delivered\"} 2",
+            "linkgate_alerts_waiting 5",
             concat!(
                 "linkgate_build_info{version=\"",
                 env!("CARGO_PKG_VERSION"),
