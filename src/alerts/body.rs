@@ -11,7 +11,10 @@ use super::{
     event::{Event, TEST},
     fact::{About, Details, Fact, Trouble},
 };
-use crate::exchange::{Member, Name};
+use crate::{
+    credentials::Verdict,
+    exchange::{Member, Name},
+};
 
 /// Members named in a notice about many.
 pub(super) const NAMED: usize = 20;
@@ -40,7 +43,9 @@ struct Data<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    verdict: Option<&'a str>,
+    verdict: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verdict_kind: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     ends_at: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -137,7 +142,8 @@ fn of_member<'a>(about: &'a About, connect_url: Option<&'a str>) -> Data<'a> {
         urn: about.urn.as_deref(),
         state: Some(about.state),
         reason: about.reason.as_deref(),
-        verdict: about.verdict.as_deref(),
+        verdict: about.verdict.as_ref().map(ToString::to_string),
+        verdict_kind: about.verdict.as_ref().map(Verdict::kind),
         ends_at: about.ends_at.map(date),
         days_left: about.days_left,
         failed_renewals: about.failed_renewals,
@@ -158,7 +164,8 @@ fn of_linkedin(trouble: &Trouble) -> Data<'static> {
 
 fn member_sentence(event: Event, about: &About, connect_url: Option<&str>) -> String {
     let who = who(&about.member);
-    let why = about.verdict.as_deref().or(about.reason.as_deref());
+    // A grant's reason holds its verdict.
+    let why = about.reason.as_deref();
     let why = why.map_or_else(String::new, |why| format!(": {}", plain(why)));
     let link = connect_url.map_or_else(String::new, |url| format!(" Sign in: {url}"));
     match event {
@@ -326,24 +333,29 @@ mod tests {
         );
     }
 
-    #[test]
-    fn every_event_has_its_sentence() {
-        let ends_at = Some(now() + time::Duration::days(7));
-        let trouble = Trouble {
+    fn trouble() -> Trouble {
+        Trouble {
             is_over: false,
             attempts: 4_120,
             failed: 3_001,
             members: 12,
             over: std::time::Duration::from_secs(300),
-        };
+        }
+    }
+
+    #[test]
+    fn every_event_has_its_sentence() {
+        let ends_at = Some(now() + time::Duration::days(7));
+        let trouble = trouble();
         for (event, details, text) in [
             (
                 Event::SignInNeeded,
                 Details::Member(About {
-                    verdict: Some("Revoked by the member.".to_owned()),
+                    reason: Some("it was revoked.".to_owned()),
+                    verdict: Some(Verdict::OtherApplication),
                     ..about()
                 }),
-                "ada (application default) must sign in again: Revoked by the member.",
+                "ada (application default) must sign in again: it was revoked.",
             ),
             (
                 Event::RenewalFailing,

@@ -8,7 +8,7 @@ use time::{Duration, OffsetDateTime};
 
 use super::event::Event;
 use crate::{
-    credentials::{Failing, GrantState, GrantSummary},
+    credentials::{Failing, GrantState, GrantSummary, Verdict},
     exchange::{Member, Name},
 };
 
@@ -50,7 +50,7 @@ pub(super) struct About {
     pub(super) urn: Option<String>,
     pub(super) state: &'static str,
     pub(super) reason: Option<String>,
-    pub(super) verdict: Option<String>,
+    pub(super) verdict: Option<Verdict>,
     pub(super) ends_at: Option<OffsetDateTime>,
     pub(super) days_left: Option<i64>,
     pub(super) failed_renewals: Option<u32>,
@@ -187,7 +187,7 @@ fn about(grant: &GrantSummary, member: &Member) -> About {
         urn: grant.urn.clone(),
         state: grant.state.as_str(),
         reason: grant.reason.clone(),
-        verdict: None,
+        verdict: grant.verdict.clone(),
         ends_at: None,
         days_left: None,
         failed_renewals: None,
@@ -359,6 +359,9 @@ mod tests {
             last_used: None,
             unconfirmed_since: None,
             fingerprint: "f1".to_owned(),
+            full_name: None,
+            verdict: None,
+            remarks: Vec::new(),
         }
     }
 }
