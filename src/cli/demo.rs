@@ -4,6 +4,8 @@
 //! **Invariant:** it needs no configuration, touches nothing outside a folder of its own, and removes
 //! that at its end.
 
+use std::net::TcpListener;
+
 use clap::Args;
 
 use crate::{
@@ -21,7 +23,7 @@ mod story;
 mod world;
 
 use folder::Folder;
-use world::World;
+use world::{Ports, World};
 
 #[derive(Debug, Args)]
 pub(super) struct Options {
@@ -71,6 +73,9 @@ async fn play(
         linkedin.tls_api_url(),
         linkedin.api_url()
     ))?;
+    if let Some(address) = app.connect_address() {
+        print::line(&format!("connect   http://{address}  (members sign in)"))?;
+    }
     story::play(&world).await?;
     if options.exit {
         return Ok(());
@@ -81,12 +86,26 @@ async fn play(
 
 /// On the ports of the default configuration, or on free ones where those are taken.
 async fn start(folder: &Folder, linkedin: &Sandbox) -> Result<App, End> {
-    let fixed = world::config(folder, linkedin, 8080, 8081)?;
-    match App::start(fixed).await {
+    let usual = Ports {
+        callers: 8080,
+        admin: 8081,
+        connect: 8082,
+    };
+    match App::start(world::config(folder, linkedin, &usual)?).await {
         Err(StartError::Listen { .. }) => {
-            let free = world::config(folder, linkedin, 0, 0)?;
-            Ok(App::start(free).await?)
+            let free = Ports {
+                callers: 0,
+                admin: 0,
+                // Its URL must be known before it listens.
+                connect: free_port()?,
+            };
+            Ok(App::start(world::config(folder, linkedin, &free)?).await?)
         }
         started => Ok(started?),
     }
+}
+
+/// A port of loopback that nobody listens on now.
+fn free_port() -> std::io::Result<u16> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }

@@ -251,6 +251,8 @@ pub(super) fn what_to_try(world: &World<'_>) -> Result<(), End> {
     ] {
         print::line(&format!("  {line}"))?;
     }
+    print::line("\nsign a third member in, in a browser (choose Katherine Johnson at LinkedIn):")?;
+    print::line(&format!("  {}", world.link))?;
     print::line("\nCtrl-C ends the demo and removes its folder")?;
     Ok(())
 }

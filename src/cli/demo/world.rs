@@ -24,25 +24,36 @@ pub(super) struct World<'a> {
     pub(super) config: PathBuf,
     /// Covers ada and grace.
     pub(super) key: String,
+    /// By which a third member signs in.
+    pub(super) link: String,
     /// Where the incidents are.
     pub(super) incidents: PathBuf,
 }
 
+/// Where the demo listens.
+pub(super) struct Ports {
+    pub(super) callers: u16,
+    pub(super) admin: u16,
+    pub(super) connect: u16,
+}
+
 /// Writes the demo's configuration, so that other commands can be tried on it, and loads it.
-pub(super) fn config(
-    folder: &Folder,
-    linkedin: &Sandbox,
-    callers: u16,
-    admin: u16,
-) -> Result<Config, End> {
+pub(super) fn config(folder: &Folder, linkedin: &Sandbox, ports: &Ports) -> Result<Config, End> {
     folder.write("client-secret", &linkedin.client_secret())?;
+    let Ports {
+        callers,
+        admin,
+        connect,
+    } = ports;
     let text = format!(
         "gateway:\n  listen: 127.0.0.1:{callers}\n\
          admin:\n  listen: 127.0.0.1:{admin}\n\
+         connect:\n  listen: 127.0.0.1:{connect}\n  public_url: http://127.0.0.1:{connect}\n  title: the demo\n\
          linkedin:\n  api_url: {}\n  oauth_url: {}\n  uploads_url: {}\n  media_url: {}\n  ca_file: sandbox-ca.pem\n\
-         applications:\n  - name: default\n    client_id: \"{}\"\n    client_secret_file: client-secret\n",
+         applications:\n  - name: default\n    client_id: \"{}\"\n    client_secret_file: client-secret\n    scopes: [openid, profile, email, w_member_social]\n",
         linkedin.tls_api_url(),
-        linkedin.tls_oauth_url(),
+        // In plain: a member's browser goes there, too, and does not trust the sandbox's certificate.
+        linkedin.oauth_url(),
         linkedin.tls_uploads_url(),
         linkedin.media_url(),
         linkedin.client_id(),
@@ -78,19 +89,27 @@ impl<'a> World<'a> {
             },
         )
         .await?;
-        let key = made
-            .get("key")
-            .and_then(Value::as_str)
-            .context("a made key has its text")?;
+        let key = text(&made, "key")?;
+        let katherine = MemberNamed {
+            name: "katherine".to_owned(),
+            application: None,
+        };
+        let link = execute(app, Order::ConnectMember { member: katherine }).await?;
         Ok(Self {
             linkedin,
             gateway: app.callers_address(),
             admin: app.admin_address(),
             config: folder.path().join("config.yaml"),
-            key: key.to_owned(),
+            key,
+            link: text(&link, "url")?,
             incidents: folder.path().join("data/incidents"),
         })
     }
+}
+
+fn text(made: &Value, field: &str) -> anyhow::Result<String> {
+    let text = made.get(field).and_then(Value::as_str);
+    Ok(text.context("what was made has its text")?.to_owned())
 }
 
 async fn execute(app: &App, order: Order) -> Result<Value, End> {
