@@ -34,8 +34,8 @@ pub(super) struct Asking<'a> {
     pub(super) return_to: Option<&'a str>,
     /// Whether a return URL was given that is not on the list.
     pub(super) is_return_refused: bool,
-    /// What signing in would end.
-    pub(super) warning: Option<String>,
+    /// Whether signing in ends earlier tokens.
+    pub(super) ends_earlier: bool,
     pub(super) scopes: &'a [String],
 }
 
@@ -53,8 +53,12 @@ pub(super) fn start(door: &Door, asking: &Asking<'_>) -> Response {
             }
         }
         p { "LinkedIn lets you allow all of it, or nothing. You can take it back at any time in LinkedIn's settings." }
-        @if let Some(warning) = &asking.warning {
-            p.note.warn { strong { "Before you go on: " } (warning) "." }
+        @if asking.ends_earlier {
+            p.note.warn {
+                strong { "Before you go on: " }
+                "you are asked for other things than you allowed before. LinkedIn then ends what you allowed \
+                 earlier, also where " (title) " uses it elsewhere."
+            }
         }
         @if asking.is_return_refused {
             p.note.warn {
@@ -71,7 +75,7 @@ pub(super) fn start(door: &Door, asking: &Asking<'_>) -> Response {
         }
         p.faint { "You sign in on LinkedIn's own page. Your password is never seen here." }
         dl.facts {
-            dt { "Connects" } dd { (name) }
+            dt { "Known here as" } dd { (name) }
             dt { "Application" } dd { (link.member.application) }
             @if let Some(url) = asking.return_to {
                 dt { "Afterwards" } dd { "back to " (returning::host(url)) }
@@ -116,7 +120,7 @@ fn how_long(signed_in: &SignedIn) -> Markup {
         p {
             @match (grant.access_expires_at, grant.refresh_expires_at) {
                 (_, Some(until)) => {
-                    "It is renewed without you for as long as LinkedIn allows, which is until "
+                    "The connection is renewed without you for as long as LinkedIn allows, which is until "
                     strong { (day(until)) } "."
                 }
                 (Some(until), None) => {

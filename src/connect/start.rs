@@ -79,7 +79,7 @@ async fn show(
         form: &browser.form_token(door, &about(&token, return_to)),
         return_to,
         is_return_refused: matches!(way, Way::Refused),
-        warning: door.credentials.would_end_earlier(&link.member),
+        ends_earlier: door.credentials.would_end_earlier(&link.member).is_some(),
         scopes: door.credentials.scopes(&link.member.application),
     };
     let mut answer = page::start(door, &asking);

@@ -240,8 +240,11 @@ async fn asking_for_other_scopes_than_were_granted_is_warned_about_first() {
         .await
         .text();
 
-    assert!(page.contains("LinkedIn ends every earlier token"), "{page}");
-    assert!(!fresh.contains("LinkedIn ends"), "{fresh}");
+    assert!(
+        page.contains("LinkedIn then ends what you allowed"),
+        "{page}"
+    );
+    assert!(!fresh.contains("LinkedIn then ends"), "{fresh}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
