@@ -30,6 +30,7 @@ use crate::{
     incident::{Log, Recorder, reader::Incidents},
     keyring::{KeyRing, LiveSecrets},
     metrics::Metrics,
+    operators::Operators,
     proxy::{self, Proxy},
     store::{self, Store, StoreError},
     web::Listener,
@@ -112,6 +113,7 @@ pub struct Foundation {
     metrics: Metrics,
     credentials: Credentials,
     callers: Callers,
+    operators: Operators,
     incidents: Incidents,
     alerts: Alerts,
 }
@@ -153,6 +155,8 @@ impl Foundation {
                 house: Handle::current(),
             },
         );
+        let operators = Operators::new(clock.clone(), live.clone());
+        operators.replace(store.operators().await?);
         Ok(Self {
             lock,
             store,
@@ -163,6 +167,7 @@ impl Foundation {
             metrics,
             credentials,
             callers,
+            operators,
             incidents: Incidents::open(&config.places.incidents),
             alerts,
         })

@@ -1,29 +1,26 @@
 //! Callers and their keys: made, looked up, and what each may ask for.
 //!
-//! A key's text is `lgk_{id}_{secret}{check}`. The id finds it, SHA-256 of the secret proves it, and
-//! the check (CRC-32) lets a person tell a mistyped key from a revoked one without asking anybody.
+//! A key's text is `lgk_{id}_{secret}{check}` (`bearer`).
 //!
-//! **Invariant:** the secret exists only in the text that [`Callers::mint`] returns; every wrong key
+//! **Invariant:** the secret exists only in the text that [`Callers::create`] returns; every wrong key
 //! costs the same and is answered the same.
 
 use std::{collections::HashMap, fmt, sync::Arc};
 
 use arc_swap::ArcSwap;
 use http::Method;
-use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
 use crate::{
+    bearer::{self, Minted},
     clock::Clock,
     exchange::{Member, Name},
     keyring::{Fingerprint, LiveSecrets},
 };
 
 mod rule;
-mod text;
 
 pub use rule::{BadRule, Rule};
-pub use text::is_well_formed;
 
 /// Which members a key covers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -129,26 +126,16 @@ impl Callers {
     /// [`UnknownKey`].
     pub fn check(&self, presented: &[u8]) -> Result<Arc<Key>, UnknownKey> {
         let keys = self.0.keys.load();
-        let parts = text::split(presented);
-        let found = parts.as_ref().and_then(|parts| keys.get(parts.id));
-        // Without a key the comparison is made all the same, with a digest that nothing has.
-        let expected = found.map_or([0; 32], |key| key.digest);
-        let digest = text::digest(parts.as_ref().map_or(presented, |parts| parts.secret));
-        let proven = bool::from(digest.ct_eq(&expected));
-        match found {
-            Some(key) if proven && key.is_alive(&self.0.clock) => Ok(Arc::clone(key)),
+        let proven = bearer::KEY.proven(presented, |id| keys.get(id), |key| key.digest);
+        match proven {
+            Some(key) if key.is_alive(&self.0.clock) => Ok(Arc::clone(key)),
             _ => Err(UnknownKey),
         }
     }
 
-    /// Makes a key's text and its stored form; the text is shown once and kept nowhere.
-    pub fn mint(&self) -> (Zeroizing<String>, Arc<str>, [u8; 32]) {
-        text::mint()
-    }
-
     /// Makes a key on these terms. It is not yet in force: store it first, then [`Callers::insert`].
     pub fn create(&self, terms: Terms) -> (Zeroizing<String>, Key) {
-        let (text, id, digest) = self.mint();
+        let Minted { text, id, digest } = bearer::KEY.mint();
         let key = Key {
             id,
             caller: terms.caller,

@@ -15,6 +15,7 @@ mod end;
 mod incidents;
 mod keys;
 mod members;
+mod operators;
 mod print;
 mod reach;
 mod sandbox;
@@ -57,6 +58,9 @@ enum Command {
     /// Callers' keys
     #[command(subcommand)]
     Keys(keys::Command),
+    /// Who may sign in to the admin listener
+    #[command(subcommand)]
+    Operators(operators::Command),
     /// The support log
     #[command(subcommand)]
     Incidents(incidents::Command),
@@ -95,6 +99,7 @@ pub fn main() -> ExitCode {
         Command::Check => check::run(&file, &environment),
         Command::Members(command) => members::run(command, &file, &environment),
         Command::Keys(command) => keys::run(command, &file, &environment),
+        Command::Operators(command) => operators::run(command, &file, &environment),
         Command::Incidents(command) => incidents::run(command, &file, &environment),
         Command::Alerts(command) => alerts::run(command, &file, &environment),
     };

@@ -22,12 +22,14 @@ pub mod credentials;
 pub mod incident;
 
 // Nouns and tools that all parts share; they import no part.
+pub mod bearer;
 pub mod callers;
 pub mod clock;
 pub mod dial;
 pub mod exchange;
 pub mod keyring;
 pub mod metrics;
+pub mod operators;
 pub mod secret;
 pub mod store;
 pub mod telemetry;

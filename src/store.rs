@@ -1,14 +1,14 @@
 //! Where everything durable rests but the support log: one trait per part, one home per database.
 //!
-//! [`GrantStore`] is what credentials ask, [`KeyStore`] what holds callers' keys, [`Outbox`] what
-//! alerts ask; a home is a [`Store`] and answers them all. Tokens are sealed before they come here, so no store ever sees
+//! [`GrantStore`] is what credentials ask, [`KeyStore`] what holds callers' keys, [`OperatorStore`]
+//! what holds operators' tokens, [`Outbox`] what alerts ask; a home is a [`Store`] and answers them all. Tokens are sealed before they come here, so no store ever sees
 //! one. A renewal works on its member's row under a lease (owner and fence), and every save names
 //! the version it was made from.
 //!
 //! **Invariant:** when a write returns `Ok`, it survives a power cut; a refused open has written
 //! nothing. SQL stands below `store::sqlite` and nowhere else.
 //! **Neighbours:** `credentials` (the only one to take leases), `alerts` (the outbox), `app`
-//! (callers' keys).
+//! (callers' keys, operators' tokens).
 
 use std::{fmt, path::Path, path::PathBuf, sync::Arc, time::Duration};
 
@@ -20,6 +20,7 @@ use crate::{
     clock::Clock,
     exchange::Member,
     keyring::{KeyFileError, KeyRing},
+    operators::Operator,
 };
 
 mod outbox;
@@ -97,6 +98,8 @@ pub enum Change {
     Grant(Member),
     /// The callers' keys.
     Keys,
+    /// The operators' tokens.
+    Operators,
 }
 
 /// Why the store did not do what it was asked.
@@ -150,9 +153,9 @@ pub enum StoreError {
 }
 
 /// A home for everything: what [`open`] gives.
-pub trait Store: GrantStore + KeyStore + Outbox {}
+pub trait Store: GrantStore + KeyStore + OperatorStore + Outbox {}
 
-impl<S: GrantStore + KeyStore + Outbox> Store for S {}
+impl<S: GrantStore + KeyStore + OperatorStore + Outbox> Store for S {}
 
 /// Grants, leases and the renewal journal. Every home answers the same test suite.
 #[async_trait]
@@ -306,6 +309,29 @@ pub trait KeyStore: Send + Sync + fmt::Debug {
     /// # Errors
     /// [`StoreError::Unavailable`].
     async fn revoke_key(&self, id: &str, at: i64) -> Result<bool, StoreError>;
+}
+
+/// Operators' tokens.
+#[async_trait]
+pub trait OperatorStore: Send + Sync + fmt::Debug {
+    /// All operators' tokens, revoked ones included.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], here and below.
+    async fn operators(&self) -> Result<Vec<Operator>, StoreError>;
+
+    /// Keeps a new token.
+    ///
+    /// # Errors
+    /// [`StoreError::Moved`] if the id is taken.
+    async fn keep_operator(&self, operator: Operator) -> Result<(), StoreError>;
+
+    /// Notes that a token is revoked at `at` (Unix seconds); returns whether there is such a token. A
+    /// second call changes nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn revoke_operator(&self, id: &str, at: i64) -> Result<bool, StoreError>;
 }
 
 /// Opens the store and its key file.

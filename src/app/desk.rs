@@ -16,6 +16,7 @@ use crate::{
     credentials::{Credentials, ManageError},
     exchange::{Member, Name},
     incident::reader::Incidents,
+    operators::Operators,
     store::Store,
 };
 
@@ -23,6 +24,8 @@ use super::{
     Foundation,
     order::{MemberNamed, Order, Refusal, Reply},
 };
+
+mod operators;
 
 /// The one who executes.
 #[derive(Clone)]
@@ -35,6 +38,7 @@ pub struct Desk {
     /// The members' door; none where nobody can sign in.
     connect: Option<Connect>,
     alerts: Alerts,
+    operators: Operators,
 }
 
 type Done = Result<Value, Refusal>;
@@ -49,6 +53,7 @@ impl Desk {
             incidents: foundation.incidents.clone(),
             connect: None,
             alerts: foundation.alerts.clone(),
+            operators: foundation.operators.clone(),
         }
     }
 
@@ -103,6 +108,13 @@ impl Desk {
             Order::TestAlerts { webhook } => self.test_alerts(webhook.as_deref()).await,
             Order::ListAlerts => self.list_alerts().await,
             Order::RevokeKey { id } => self.revoke_key(&id).await,
+            Order::CreateOperator {
+                name,
+                role,
+                expires_secs,
+            } => self.create_operator(&name, &role, expires_secs).await,
+            Order::ListOperators => Ok(self.list_operators()),
+            Order::RevokeOperator { id } => self.revoke_operator(&id).await,
         };
         done.map_or_else(Reply::Refused, Reply::Done)
     }
@@ -266,12 +278,14 @@ impl Desk {
                 Covers::Members(members)
             },
             allow: wanted.allow.iter().map(rule).collect::<Result<_, _>>()?,
-            expires_at: wanted.expires_secs.map(|secs| {
-                self.clock
-                    .seconds()
-                    .saturating_add(i64::try_from(secs).unwrap_or(i64::MAX))
-            }),
+            expires_at: self.end_after(wanted.expires_secs),
         })
+    }
+
+    /// The time of day these seconds from now, in Unix seconds.
+    fn end_after(&self, seconds: Option<u64>) -> Option<i64> {
+        let seconds = i64::try_from(seconds?).unwrap_or(i64::MAX);
+        Some(self.clock.seconds().saturating_add(seconds))
     }
 
     async fn revoke_key(&self, id: &str) -> Done {
@@ -381,18 +395,23 @@ fn value(grant: &impl serde::Serialize) -> Done {
     serde_json::to_value(grant).map_err(failed)
 }
 
+/// How a key or an operator's token stands.
+fn state(revoked_at: Option<i64>, expires_at: Option<i64>, clock: &Clock) -> &'static str {
+    let is_over = expires_at.is_some_and(|at| at <= clock.seconds());
+    match (revoked_at, is_over) {
+        (Some(_), _) => "revoked",
+        (None, true) => "expired",
+        (None, false) => "live",
+    }
+}
+
 /// A key without its secret and digest.
 fn shown(key: &Key, clock: &Clock) -> Value {
     let covers = match &key.covers {
         Covers::AnyMember => Value::from("any_member"),
         Covers::Members(members) => members.iter().map(ToString::to_string).collect(),
     };
-    let is_over = key.expires_at.is_some_and(|at| at <= clock.seconds());
-    let state = match (key.revoked_at, is_over) {
-        (Some(_), _) => "revoked",
-        (None, true) => "expired",
-        (None, false) => "live",
-    };
+    let state = state(key.revoked_at, key.expires_at, clock);
     json!({
         "id": &*key.id,
         "caller": key.caller.as_str(),

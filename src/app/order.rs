@@ -90,6 +90,22 @@ pub enum Order {
     },
     /// Notices that wait for their webhooks.
     ListAlerts,
+    /// Makes an operator's token.
+    CreateOperator {
+        /// Whose token it is.
+        name: String,
+        /// `operator` or `support`.
+        role: String,
+        /// Seconds until it ends.
+        expires_secs: Option<u64>,
+    },
+    /// All operators' tokens, without their secrets.
+    ListOperators,
+    /// Ends an operator's token and its sessions.
+    RevokeOperator {
+        /// Its public id.
+        id: String,
+    },
     /// Ends a key.
     RevokeKey {
         /// Its public id.

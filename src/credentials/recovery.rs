@@ -226,7 +226,7 @@ pub(super) async fn follow(shared: Weak<Shared>, mut changes: broadcast::Receive
         };
         match change {
             Some(Ok(Change::Grant(member))) => reload(&shared, &member).await,
-            Some(Ok(Change::Keys)) => {}
+            Some(Ok(Change::Keys | Change::Operators)) => {}
             Some(Err(RecvError::Lagged(_))) => {
                 if let Err(error) = load_grants(&shared).await {
                     warn!(%error, "grants could not be read again");

@@ -1,7 +1,7 @@
 //! THE DOOR: what may never leave in a record, a body or an export, and what stands in its place.
 //!
 //! Secrets are found by name (`Authorization`, `client_secret`, …), by value (the exchange's own
-//! secrets in every encoding, and every live secret), and by shape (`AQ…`, `lgk_…`). In their place
+//! secrets in every encoding, and every live secret), and by shape (`AQ…`, `lgk_…`, `lgo_…`). In their place
 //! stands a keyed fingerprint, so that two records can still be compared.
 //!
 //! **Invariant:** no bytes make it panic; what came out goes through again unchanged; what is not

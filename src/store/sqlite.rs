@@ -14,12 +14,13 @@ use async_trait::async_trait;
 use rusqlite::Connection;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
-use super::{Change, GrantStore, KeyStore, Lease, Pending, Row, StoreError};
-use crate::{callers::Key, clock::Clock, exchange::Member, keyring::KeyRing};
+use super::{Change, GrantStore, KeyStore, Lease, OperatorStore, Pending, Row, StoreError};
+use crate::{callers::Key, clock::Clock, exchange::Member, keyring::KeyRing, operators::Operator};
 
 mod keys;
 mod leases;
 mod opening;
+mod operators;
 mod outbox;
 mod rows;
 
@@ -268,6 +269,29 @@ impl KeyStore for Sqlite {
             .ask(move |connection| keys::revoke(connection, &id, at))
             .await?;
         self.tell(Change::Keys);
+        Ok(was_there)
+    }
+}
+
+#[async_trait]
+impl OperatorStore for Sqlite {
+    async fn operators(&self) -> Result<Vec<Operator>, StoreError> {
+        self.ask(|connection| operators::all(connection)).await
+    }
+
+    async fn keep_operator(&self, operator: Operator) -> Result<(), StoreError> {
+        self.ask(move |connection| operators::keep(connection, &operator))
+            .await?;
+        self.tell(Change::Operators);
+        Ok(())
+    }
+
+    async fn revoke_operator(&self, id: &str, at: i64) -> Result<bool, StoreError> {
+        let id = id.to_owned();
+        let was_there = self
+            .ask(move |connection| operators::revoke(connection, &id, at))
+            .await?;
+        self.tell(Change::Operators);
         Ok(was_there)
     }
 }

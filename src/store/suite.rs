@@ -4,6 +4,7 @@ use super::*;
 use crate::{
     callers::{Callers, Covers, Terms},
     keyring::LiveSecrets,
+    operators::{Operators, Role},
 };
 
 mod outbox;
@@ -56,6 +57,7 @@ pub(super) async fn run(store: &dyn Store, clock: &Clock) {
     forgetting_leaves_nothing(store).await;
     the_first_data_key_wins(store).await;
     keys_come_back_as_they_were_kept(store).await;
+    operators_come_back_as_they_were_kept(store).await;
     changes_are_told(store).await;
     outbox::run(store).await;
     store.probe().await.unwrap();
@@ -254,6 +256,29 @@ async fn keys_come_back_as_they_were_kept(store: &dyn Store) {
     assert_eq!(found, kept);
 }
 
+async fn operators_come_back_as_they_were_kept(store: &dyn Store) {
+    let operators = Operators::new(Clock::system(), LiveSecrets::new(KeyRing::random()));
+    let mut kept = Vec::new();
+    for (role, expires_at) in [(Role::Operator, None), (Role::Support, Some(99))] {
+        let (_, operator) = operators.create("olga".parse().unwrap(), role, expires_at);
+        store.keep_operator(operator.clone()).await.unwrap();
+        kept.push(operator);
+    }
+    let twice = store.keep_operator(kept[0].clone()).await;
+    assert!(matches!(twice, Err(StoreError::Moved)));
+
+    assert!(store.revoke_operator(&kept[1].id, 7).await.unwrap());
+    assert!(store.revoke_operator(&kept[1].id, 8).await.unwrap());
+    assert!(!store.revoke_operator("nobody", 7).await.unwrap());
+
+    kept[1].revoked_at = Some(7);
+    let mut found = store.operators().await.unwrap();
+    let by_id = |a: &Operator, b: &Operator| a.id.cmp(&b.id);
+    found.sort_by(by_id);
+    kept.sort_by(by_id);
+    assert_eq!(found, kept);
+}
+
 async fn changes_are_told(store: &dyn Store) {
     let who = member("watched");
     let mut changes = store.changes();
@@ -261,8 +286,10 @@ async fn changes_are_told(store: &dyn Store) {
     store.save(&who, row(1), None).await.unwrap();
     store.forget(&who).await.unwrap();
     store.revoke_key("nobody", 1).await.unwrap();
+    store.revoke_operator("nobody", 1).await.unwrap();
 
     assert_eq!(changes.recv().await.unwrap(), Change::Grant(who.clone()));
     assert_eq!(changes.recv().await.unwrap(), Change::Grant(who));
     assert_eq!(changes.recv().await.unwrap(), Change::Keys);
+    assert_eq!(changes.recv().await.unwrap(), Change::Operators);
 }

@@ -8,6 +8,7 @@ use std::{
 
 /// Imported by all, importing none but each other.
 const LEAVES: &[&str] = &[
+    "bearer",
     "callers",
     "clock",
     "dial",

@@ -14,7 +14,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::time::Instant;
 
 use linkgate::{
-    callers::is_well_formed,
+    bearer,
     sandbox::{CANARY, Fault, Kind, Sandbox},
 };
 
@@ -131,7 +131,7 @@ fn without_a_gateway_commands_open_the_store_themselves() {
     );
     let key = created.1.strip_suffix('\n').unwrap();
     assert!(
-        is_well_formed(key.as_bytes()),
+        bearer::KEY.is_well_formed(key.as_bytes()),
         "the key alone stands on standard output: {created:?}"
     );
     let keys: serde_json::Value = serde_json::from_str(&listed.1).unwrap();

@@ -8,12 +8,15 @@ use std::{
 
 use memchr::memmem;
 
-use crate::keyring::{Fingerprint, LiveSecrets};
+use crate::{
+    bearer,
+    keyring::{Fingerprint, LiveSecrets},
+};
 
 /// LinkedIn's tokens and codes: `AQ`, then at least this many characters of the base64url alphabet.
 const SHORTEST_TOKEN: usize = 40;
 
-/// Our keys: `lgk_`, then at least this many.
+/// Our keys and operators' tokens: their prefix, then at least this many.
 const SHORTEST_KEY: usize = 6;
 
 /// What a cut-off end must show of either shape to count.
@@ -29,7 +32,8 @@ const SEPARATORS: usize = 8;
 ///
 /// `is_cut` says that the text was cut off at its end: the beginning of a shape counts there.
 pub(super) fn scan(text: &[u8], is_cut: bool, mut found: impl FnMut(usize, usize)) {
-    for (lead, shortest) in [("AQ", SHORTEST_TOKEN), ("lgk_", SHORTEST_KEY)] {
+    let ours = bearer::PREFIXES.map(|prefix| (prefix, SHORTEST_KEY));
+    for (lead, shortest) in ours.into_iter().chain([("AQ", SHORTEST_TOKEN)]) {
         let mut free_from = 0;
         for start in memmem::find_iter(text, lead) {
             // Inside a run that was judged as a whole: nothing new, and no second walk over it.

@@ -116,6 +116,11 @@ fn values_go_by_their_shape() {
         ("token, stuck", format!("Bearer{TOKEN}"), "Bearer#"),
         ("key", "lgk_k1_0123456789~ada".into(), "#~ada"),
         (
+            "operator's token",
+            "x=lgo_k1_0123456789, y".into(),
+            "x=#, y",
+        ),
+        (
             "jwt",
             "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiIxMjM0In0.c2lnbmF0dXJlMTIz!".into(),
             "#!",
