@@ -1,17 +1,76 @@
-//! The second listener: health and metrics, for operators and their machines.
+//! The second listener: health and metrics for machines, members for operators and support.
 //!
-//! It serves nothing about members: that waits until operators can sign in.
+//! `/livez`, `/readyz` and `/metrics` ask nobody who they are. Everything else stands behind the door
+//! ([`door`]): pages ([`overview`], [`members`]) and the API ([`api`]).
 //!
-//! **Invariant:** what it tells is asked of the parts at each request, through [`Source`]; it knows
-//! none of them, and a slow or hostile visitor of this listener can slow no exchange.
+//! **Invariant:** no member is shown before a sign-in, and a token never; what it tells is asked of the
+//! parts at each request, and a slow or hostile visitor can slow no exchange.
 //! **Neighbours:** `app` starts it before the path and stops it last, so that `/readyz` can say why;
 //! `web` is the listener it stands on.
 
-use std::{io, net::SocketAddr, sync::Arc};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use crate::web::{Listener, Settings};
+use axum::{
+    Router,
+    middleware::{self, Next},
+    response::Response,
+    routing::get,
+};
+use http::{HeaderValue, header::REFERRER_POLICY};
 
+use crate::{
+    clock::Clock,
+    credentials::Credentials,
+    dial::BaseUrl,
+    operators::Operators,
+    web::{self, Listener},
+};
+
+mod address;
+mod api;
+mod door;
+mod failure;
 mod health;
+mod house;
+mod listing;
+mod members;
+mod next;
+mod overview;
+mod page;
+mod sign_in;
+mod words;
+
+pub use house::{ConnectLink, ConnectLinks};
+
+use door::Door;
+use house::House;
+
+/// The admin listener's side of the configuration.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The listener.
+    pub web: web::Settings,
+    /// How operators' browsers reach it, where something in front of it speaks TLS.
+    pub public_url: Option<BaseUrl>,
+    /// A session ends after this time without a request.
+    pub session_idle: Duration,
+    /// It ends after this time in any case.
+    pub session_life: Duration,
+}
+
+/// What the listener asks.
+pub struct Parts<S> {
+    /// About the gateway.
+    pub source: S,
+    /// Who may come in.
+    pub operators: Operators,
+    /// About members.
+    pub credentials: Credentials,
+    /// The time of day, for what is left of tokens.
+    pub clock: Clock,
+    /// Where members sign in.
+    pub links: ConnectLinks,
+}
 
 /// One reason why no traffic should be sent here.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -39,9 +98,12 @@ impl Admin {
     ///
     /// # Errors
     /// The address cannot be bound.
-    pub async fn start(settings: Settings, source: impl Source) -> io::Result<Self> {
-        let routes = health::routes(Arc::new(source));
-        Listener::start(settings, "admin", routes).await.map(Self)
+    pub async fn start(settings: Settings, parts: Parts<impl Source>) -> io::Result<Self> {
+        let routes = routes(&settings, parts);
+        let mut web = settings.web;
+        web.hosts
+            .extend(settings.public_url.map(|url| url.host().to_owned()));
+        Listener::start(web, "admin", routes).await.map(Self)
     }
 
     /// Where it listens.
@@ -53,6 +115,41 @@ impl Admin {
     pub async fn stop(self) {
         self.0.stop().await;
     }
+}
+
+/// What stands in front of the door, and what behind it.
+fn routes(settings: &Settings, parts: Parts<impl Source>) -> Router {
+    let door = Door::new(settings, parts.operators);
+    let source: Arc<dyn Source> = Arc::new(parts.source);
+    let house = Arc::new(House {
+        source: Arc::clone(&source),
+        credentials: parts.credentials,
+        clock: parts.clock,
+        links: parts.links,
+    });
+    let behind = Router::new()
+        .route("/", get(overview::overview))
+        .merge(members::routes())
+        .merge(api::routes())
+        .with_state(house)
+        .merge(sign_in::ways_out(door.clone()))
+        .fallback(sign_in::nowhere)
+        .method_not_allowed_fallback(sign_in::not_this_way)
+        .layer(middleware::from_fn_with_state(door.clone(), door::guard));
+    health::routes(source)
+        .merge(web::page::routes())
+        .merge(sign_in::routes(door))
+        .merge(behind)
+        .layer(middleware::from_fn(own_referrer))
+}
+
+/// Our own pages tell each other where they come from: without that, browsers hide a form's origin from us,
+/// too. Nobody else is told.
+async fn own_referrer(request: axum::extract::Request, next: Next) -> Response {
+    let mut answer = next.run(request).await;
+    let policy = HeaderValue::from_static("same-origin");
+    answer.headers_mut().insert(REFERRER_POLICY, policy);
+    answer
 }
 
 #[cfg(test)]

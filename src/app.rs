@@ -19,7 +19,7 @@ use tokio::{runtime::Handle, time::sleep};
 use tracing::{error, info, warn};
 
 use crate::{
-    admin::Admin,
+    admin::{self, Admin, ConnectLink, ConnectLinks},
     alerts::{self, Alerts, Seen},
     callers::Callers,
     clock::Clock,
@@ -27,6 +27,7 @@ use crate::{
     connect::{self, Connect},
     credentials::{self, BadSettings, Credentials, Foundations},
     dial::{BadRoots, Dialer},
+    exchange::Member,
     incident::{Log, Recorder, reader::Incidents},
     keyring::{KeyRing, LiveSecrets},
     metrics::Metrics,
@@ -216,14 +217,16 @@ impl App {
             foundation.alerts.clone(),
             foundation.metrics.clone(),
         ));
-        let listen = config.admin.listen;
-        let admin = Admin::start(config.admin, Arc::clone(&status))
-            .await
-            .map_err(|source| StartError::Listen {
-                key: "admin.listen",
-                address: listen,
-                source,
-            })?;
+        let listen = config.admin.web.listen;
+        let parts = admin_parts(&foundation, Arc::clone(&status), door.as_ref());
+        let admin =
+            Admin::start(config.admin, parts)
+                .await
+                .map_err(|source| StartError::Listen {
+                    key: "admin.listen",
+                    address: listen,
+                    source,
+                })?;
         let connect = open(&config.connect, door.as_ref()).await?;
         let socket = config.places.control_socket;
         let desk = foundation.desk().beside(door);
@@ -268,7 +271,7 @@ impl App {
         self.foundation.desk().beside(door)
     }
 
-    /// Reads keys and certificates again. What cannot be read stays as it was.
+    /// Reads keys, operators' tokens and certificates again. What cannot be read stays as it was.
     pub async fn reload(&self) {
         match self.foundation.store.keys().await {
             Ok(keys) => {
@@ -277,6 +280,12 @@ impl App {
             }
             Err(error) => {
                 error!(%error, "callers' keys could not be read again: the old ones stay");
+            }
+        }
+        match self.foundation.store.operators().await {
+            Ok(operators) => self.foundation.operators.replace(operators),
+            Err(error) => {
+                error!(%error, "operators' tokens could not be read again: the old ones stay");
             }
         }
         if let Some(Err(error)) = self.status.with_proxy(Proxy::reload_tls) {
@@ -393,6 +402,33 @@ async fn open(
         source,
     })?;
     Ok(Some((door.clone(), opened)))
+}
+
+/// What the operators' door asks.
+fn admin_parts(
+    foundation: &Foundation,
+    status: Arc<Status>,
+    door: Option<&Connect>,
+) -> admin::Parts<Arc<Status>> {
+    let links = door
+        .cloned()
+        .map(|door| ConnectLinks::given_by(move |member| connect_link(&door, member)));
+    admin::Parts {
+        source: status,
+        operators: foundation.operators.clone(),
+        credentials: foundation.credentials.clone(),
+        clock: foundation.clock.clone(),
+        links: links.unwrap_or_default(),
+    }
+}
+
+fn connect_link(door: &Connect, member: &Member) -> Option<ConnectLink> {
+    let link = door.awaited_link(member)?;
+    Some(ConnectLink {
+        url: link.url,
+        ends_at: link.ends_at,
+        warning: link.warning,
+    })
 }
 
 async fn start_proxy(

@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use crate::{alerts, connect, credentials, dial, incident, proxy, telemetry, web};
+use crate::{admin, alerts, connect, credentials, dial, incident, proxy, telemetry};
 
 mod across;
 mod build;
@@ -46,7 +46,7 @@ pub struct Config {
     /// The way to LinkedIn.
     pub dial: dial::Settings,
     /// The admin listener.
-    pub admin: web::Settings,
+    pub admin: admin::Settings,
     /// The members' door; none where nobody can sign in.
     pub connect: Option<connect::Settings>,
     /// The operations log.

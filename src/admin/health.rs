@@ -14,14 +14,13 @@ use serde_json::json;
 use super::Source;
 use crate::{metrics, web::answer::problem};
 
-/// `/livez`, `/readyz`, `/metrics`, and what any other path or method is told.
-pub(super) fn routes<S: Source>(source: Arc<S>) -> Router {
+/// `/livez`, `/readyz` and `/metrics`.
+pub(super) fn routes(source: Arc<dyn Source>) -> Router {
     Router::new()
         .route("/livez", get(livez))
-        .route("/readyz", get(readyz::<S>))
-        .route("/metrics", get(metrics::<S>))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics))
         .with_state(source)
-        .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
 }
 
@@ -29,7 +28,7 @@ async fn livez() -> Response {
     Json(json!({"alive": true})).into_response()
 }
 
-async fn readyz<S: Source>(State(source): State<Arc<S>>) -> Response {
+async fn readyz(State(source): State<Arc<dyn Source>>) -> Response {
     let reasons = source.not_ready();
     let status = match reasons.is_empty() {
         true => StatusCode::OK,
@@ -39,13 +38,8 @@ async fn readyz<S: Source>(State(source): State<Arc<S>>) -> Response {
     (status, Json(body)).into_response()
 }
 
-async fn metrics<S: Source>(State(source): State<Arc<S>>) -> Response {
+async fn metrics(State(source): State<Arc<dyn Source>>) -> Response {
     ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], source.metrics()).into_response()
-}
-
-async fn not_found() -> Response {
-    let detail = "there is nothing at this path";
-    problem(StatusCode::NOT_FOUND, "not_found", detail)
 }
 
 async fn method_not_allowed() -> Response {

@@ -1,9 +1,6 @@
 //! The listener over real sockets.
 
-use std::{
-    sync::atomic::{AtomicBool, Ordering},
-    time::Duration,
-};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -12,6 +9,14 @@ use tokio::{
 };
 
 use super::*;
+use crate::{
+    config::Config,
+    credentials::Foundations,
+    dial::Dialer,
+    keyring::{KeyRing, LiveSecrets},
+    metrics::Metrics,
+    store,
+};
 
 #[derive(Clone, Default)]
 struct World(Arc<AtomicBool>);
@@ -34,13 +39,53 @@ impl Source for World {
     }
 }
 
+/// No member, and nobody who could renew one.
+async fn credentials() -> Credentials {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}", folder.path().join("store.db").display());
+    let key_file = folder.path().join("key");
+    let (store, ring) = store::open(&url, &key_file).await.unwrap();
+    let environment = [
+        ("LINKEDIN_CLIENT_ID", "id"),
+        ("LINKEDIN_CLIENT_SECRET", "secret"),
+    ];
+    let environment = environment.into_iter().collect();
+    let config = Config::from_text("", folder.path(), &environment).unwrap();
+    let foundations = Foundations {
+        store,
+        live: LiveSecrets::new(ring.clone()),
+        ring,
+        clock: Clock::system(),
+        dialer: Dialer::new(config.dial).unwrap(),
+        metrics: Metrics::default().shard(),
+        house: tokio::runtime::Handle::current(),
+    };
+    Credentials::start(config.credentials, foundations)
+        .await
+        .unwrap()
+}
+
 async fn start(world: &World, max_connections: usize) -> Admin {
     let settings = Settings {
-        listen: ([127, 0, 0, 1], 0).into(),
-        hosts: vec!["ops.example".into()],
-        max_connections,
+        web: web::Settings {
+            listen: ([127, 0, 0, 1], 0).into(),
+            hosts: vec!["ops.example".into()],
+            max_connections,
+        },
+        public_url: None,
+        session_idle: Duration::from_secs(1800),
+        session_life: Duration::from_secs(43_200),
     };
-    Admin::start(settings, world.clone()).await.unwrap()
+    let clock = Clock::system();
+    let live = LiveSecrets::new(KeyRing::random());
+    let parts = Parts {
+        source: world.clone(),
+        operators: Operators::new(clock.clone(), live),
+        credentials: credentials().await,
+        clock,
+        links: ConnectLinks::default(),
+    };
+    Admin::start(settings, parts).await.unwrap()
 }
 
 /// Sends `request` and reads to the end of the connection.
@@ -66,7 +111,9 @@ async fn each_path_answers_with_its_status_and_body() {
         ("alive", get("/livez", "localhost"), "200", "{\"alive\":true}"),
         ("ready", get("/readyz", "127.0.0.1"), "200", "\"ready\":true"),
         ("metrics", get("/metrics", "ops.example"), "200", "linkgate_build_info 1"),
-        ("nothing else", get("/api/members", "localhost"), "404", "application/problem+json"),
+        ("nothing else", get("/api/members", "localhost"), "401", "application/problem+json"),
+        ("nothing else, as a page", get("/members", "localhost"), "303", "location: /sign-in?next=%2Fmembers"),
+        ("the style sheet", get("/style.css", "localhost"), "200", "text/css"),
         ("rebinding", get("/metrics", "evil.example"), "421", "wrong_authority"),
         ("a check of old", "GET /livez HTTP/1.0\r\n\r\n".into(), "200", "alive"),
         ("no host", "GET /livez HTTP/1.1\r\nconnection: close\r\n\r\n".into(), "421", "wrong_authority"),

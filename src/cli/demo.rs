@@ -65,7 +65,7 @@ async fn play(
     let world = World::make(app, linkedin, folder).await?;
     print::line(&format!("gateway   http://{}", app.callers_address()))?;
     print::line(&format!(
-        "admin     http://{}  (/livez /readyz /metrics)",
+        "admin     http://{}  (/livez /readyz /metrics; pages after signing in)",
         app.admin_address()
     ))?;
     print::line(&format!(

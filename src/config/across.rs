@@ -38,6 +38,11 @@ impl Builder<'_> {
                 "or no body of that size is ever kept",
             ),
             (
+                "admin.session_idle_secs",
+                "admin.session_life_secs",
+                "or no session ever ends by being idle",
+            ),
+            (
                 "linkedin.write_idle_time_ms",
                 "linkedin.idle_time_ms",
                 "writes are the more careful ones",

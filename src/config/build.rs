@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use http::{HeaderValue, Uri};
 
 use crate::{
+    admin,
     alerts::Webhook,
     credentials::{self, Application},
     dial, incident, proxy,
@@ -279,11 +280,16 @@ impl Builder<'_> {
         uri.map(Some)
     }
 
-    fn admin(&self) -> Option<web::Settings> {
-        Some(web::Settings {
-            listen: self.read.address("admin.listen")?,
-            hosts: self.read.texts("admin.hosts")?,
-            max_connections: self.read.size("admin.max_connections")?,
+    fn admin(&self) -> Option<admin::Settings> {
+        Some(admin::Settings {
+            web: web::Settings {
+                listen: self.read.address("admin.listen")?,
+                hosts: self.read.texts("admin.hosts")?,
+                max_connections: self.read.size("admin.max_connections")?,
+            },
+            public_url: self.read.optional_url("admin.public_url")?,
+            session_idle: self.read.secs("admin.session_idle_secs")?,
+            session_life: self.read.secs("admin.session_life_secs")?,
         })
     }
 
@@ -478,9 +484,9 @@ impl Builder<'_> {
         if is_open("gateway.listen") && !has_tls {
             remarks.push("gateway.listen is open to other machines without gateway.tls: keys travel in plain text".into());
         }
-        if is_open("admin.listen") {
+        if is_open("admin.listen") && self.read.url("admin.public_url").is_none() {
             remarks.push(
-                "admin.listen is open to other machines: see that the network guards it".into(),
+                "admin.listen is open to other machines: see that the network guards it, and put TLS in front (admin.public_url)".into(),
             );
         }
         if is_open("connect.listen") && self.read.url("connect.public_url").is_some() {

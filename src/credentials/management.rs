@@ -352,7 +352,7 @@ impl Credentials {
         }
     }
 
-    fn summary(&self, member: &Member, grant: &Grant) -> GrantSummary {
+    pub(super) fn summary(&self, member: &Member, grant: &Grant) -> GrantSummary {
         let asked = self.asked();
         let now = asked.now;
         let is_due = self.0.cache.is_due(member, now);

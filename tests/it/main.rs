@@ -10,6 +10,7 @@ mod connecting;
 mod connections;
 mod corporate_proxy;
 mod days;
+mod door;
 mod edge;
 mod expiry;
 mod frozen;

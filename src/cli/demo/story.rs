@@ -253,6 +253,10 @@ pub(super) fn what_to_try(world: &World<'_>) -> Result<(), End> {
     }
     print::line("\nsign a third member in, in a browser (choose Katherine Johnson at LinkedIn):")?;
     print::line(&format!("  {}", world.link))?;
+    let token = &world.operator_token;
+    print::line(&format!(
+        "\nor see the operators' pages: open http://{admin}/ and sign in with\n  {token}"
+    ))?;
     print::line("\nCtrl-C ends the demo and removes its folder")?;
     Ok(())
 }

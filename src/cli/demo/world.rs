@@ -9,6 +9,7 @@ use crate::{
     app::{App, MemberNamed, Order, Reply, TokenText},
     cli::End,
     config::{Config, Environment},
+    operators::Role,
     sandbox::Sandbox,
     secret::Secret,
 };
@@ -26,6 +27,8 @@ pub(super) struct World<'a> {
     pub(super) key: String,
     /// By which a third member signs in.
     pub(super) link: String,
+    /// Signs in to the admin listener; good for this demo alone.
+    pub(super) operator_token: String,
     /// Where the incidents are.
     pub(super) incidents: PathBuf,
 }
@@ -95,6 +98,12 @@ impl<'a> World<'a> {
             application: None,
         };
         let link = execute(app, Order::ConnectMember { member: katherine }).await?;
+        let order = Order::CreateOperator {
+            name: "demo".to_owned(),
+            role: Role::Operator.to_string(),
+            expires_secs: None,
+        };
+        let operator_token = text(&execute(app, order).await?, "token")?;
         Ok(Self {
             linkedin,
             gateway: app.callers_address(),
@@ -102,6 +111,7 @@ impl<'a> World<'a> {
             config: folder.path().join("config.yaml"),
             key,
             link: text(&link, "url")?,
+            operator_token,
             incidents: folder.path().join("data/incidents"),
         })
     }

@@ -130,6 +130,12 @@ pub(super) const ADMIN: &[Key] = &[
         "operators and support, never members; another address must be guarded by the network",
     ),
     key(
+        "admin.public_url",
+        Url,
+        "null",
+        "the admin listener as operators' browsers reach it, where something in front of it speaks TLS: cookies then never travel in plain text",
+    ),
+    key(
         "admin.hosts",
         Texts,
         "[]",
@@ -140,6 +146,18 @@ pub(super) const ADMIN: &[Key] = &[
         Count(1, 100_000, "connections"),
         "256",
         "connections at once",
+    ),
+    key(
+        "admin.session_idle_secs",
+        Count(60, 86_400, "seconds"),
+        "1800",
+        "an operator who is idle for longer must sign in again",
+    ),
+    key(
+        "admin.session_life_secs",
+        Count(60, 604_800, "seconds"),
+        "43200",
+        "an operator must sign in again after this time in any case",
     ),
 ];
 

@@ -1,0 +1,95 @@
+//! Grants by the page: for lists that stay usable with a hundred thousand members.
+//!
+//! **Invariant:** one question makes one pass over the grants, keeps no more of them than it returns, and
+//! makes summaries of those only.
+//! **Neighbours:** `admin` asks for its pages and its API.
+
+use std::collections::BTreeSet;
+
+use super::{Credentials, GrantState, GrantSummary, cache::Seen, management::Asked};
+use crate::exchange::{Member, Name};
+
+/// Which grants are wanted; the default wants all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// Only this application's.
+    pub application: Option<Name>,
+    /// Only those that stand so.
+    pub state: Option<GrantState>,
+    /// Only those whose name, real name or URN holds this text, in whatever case.
+    pub text: Option<String>,
+}
+
+/// Some of the grants, in order of application and name.
+#[derive(Clone, Debug, Default)]
+pub struct Page {
+    /// The grants of this page.
+    pub grants: Vec<(Member, GrantSummary)>,
+    /// Whether more come after the last of them.
+    pub has_more: bool,
+}
+
+impl Credentials {
+    /// The first `limit` grants that are wanted and come after `after`.
+    pub fn page(&self, wanted: &Wanted, after: Option<&Member>, limit: usize) -> Page {
+        let asked = self.asked();
+        let text = wanted.text.as_ref().map(|text| text.to_lowercase());
+        // One more than is shown tells whether there are more.
+        let mut first: BTreeSet<Member> = BTreeSet::new();
+        self.0.cache.each(asked.now, |seen| {
+            let is_after = after.is_none_or(|after| seen.member > after);
+            let is_near =
+                first.len() <= limit || first.last().is_some_and(|last| seen.member < last);
+            if is_after && is_near && self.is_wanted(wanted, text.as_deref(), &seen, &asked) {
+                first.insert(seen.member.clone());
+                if first.len() > limit.saturating_add(1) {
+                    first.pop_last();
+                }
+            }
+        });
+        let has_more = first.len() > limit;
+        let shown = first.into_iter().take(limit);
+        let grants = shown.filter_map(|member| {
+            // One that was disconnected meanwhile is left out.
+            let grant = self.0.cache.grant(&member)?;
+            let summary = self.summary(&member, &grant);
+            Some((member, summary))
+        });
+        Page {
+            grants: grants.collect(),
+            has_more,
+        }
+    }
+
+    fn is_wanted(
+        &self,
+        wanted: &Wanted,
+        text: Option<&str>,
+        seen: &Seen<'_>,
+        asked: &Asked,
+    ) -> bool {
+        let stands = || self.standing(seen.member, seen.grant, seen.due_since.is_some(), asked);
+        let application = wanted.application.as_ref();
+        application.is_none_or(|only| *only == seen.member.application)
+            && text.is_none_or(|text| is_named(text, seen))
+            && wanted.state.is_none_or(|only| stands() == only)
+    }
+
+    /// The applications that are configured, in order of their names.
+    pub fn applications(&self) -> Vec<Name> {
+        let mut names: Vec<Name> = self.0.applications.keys().cloned().collect();
+        names.sort();
+        names
+    }
+}
+
+fn is_named(text: &str, seen: &Seen<'_>) -> bool {
+    let profile = seen.grant.profile.as_ref();
+    let names = [
+        seen.member.name.as_ref().map(Name::as_str),
+        profile.and_then(|profile| profile.name.as_deref()),
+        seen.grant.urn.as_deref(),
+    ];
+    let mut known = names.into_iter().flatten();
+    known.any(|name| name.to_lowercase().contains(text))
+}
