@@ -430,3 +430,30 @@ fn spread(member: &Member) -> f64 {
     let hash = crc32fast::hash(member.to_string().as_bytes());
     f64::from(hash) / f64::from(u32::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hundred_thousand_members_are_spread_evenly() {
+        // Sixty days, a tenth ahead: a day and a half in which all are due, cut into an hour each.
+        let mut hours = vec![0_usize; 36];
+        for n in 0..100_000 {
+            let member = Member {
+                application: "default".parse().unwrap(),
+                name: Some(format!("member-{n}").parse().unwrap()),
+            };
+            let at = spread(&member) * 36.0;
+            let hour = (1..36).filter(|hour| at >= f64::from(*hour)).count();
+            hours[hour] += 1;
+        }
+
+        let (least, most) = (hours.iter().min().unwrap(), hours.iter().max().unwrap());
+
+        assert!(
+            *least > 2_400 && *most < 3_200,
+            "{least} to {most} in an hour"
+        );
+    }
+}

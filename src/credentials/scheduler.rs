@@ -74,6 +74,13 @@ impl Ahead {
     }
 }
 
+impl Drop for Ahead {
+    /// The scheduler sees that its owner is gone.
+    fn drop(&mut self) {
+        self.agenda.wake();
+    }
+}
+
 /// What came of a renewal that was to begin ahead of time.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Begun {
@@ -217,6 +224,10 @@ fn round(shared: &Arc<Shared>, now: i64, turn: usize) -> Duration {
 /// The same for one application.
 fn lane(shared: &Arc<Shared>, application: &Name, now: i64) -> Duration {
     let agenda = &shared.ahead.agenda;
+    if !shared.applications.contains_key(application) {
+        // Taken out of the configuration: its grants rest in the store until it is back.
+        return LONGEST_SLEEP;
+    }
     for _ in 0..AT_ONCE {
         let Some(due) = agenda.first_due(application) else {
             return LONGEST_SLEEP;

@@ -203,7 +203,8 @@ where
         let age = token
             .issued_at
             .map_or(i64::MAX, |issued| self.now() - issued);
-        if refusal.is_lag_code && age < LAG_SECS {
+        // From a future beyond that, the clock was set back: no age at all, and no youth without end.
+        if refusal.is_lag_code && (-LAG_SECS..LAG_SECS).contains(&age) {
             return self.cure_of_lag(member, token, history);
         }
         if history.has_renewed {

@@ -224,6 +224,28 @@ async fn a_lag_beyond_the_deadline_is_no_reason_to_sign_in_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_was_set_back_makes_no_token_young() {
+    let linkedin = Sandbox::start();
+    let mut soon_over = linkedin.sign_in("ada");
+    soon_over.expires_in = 60;
+    let gateway = Gateway::before(&linkedin).with_grant("ada", soon_over);
+    let gateway = gateway.start().await;
+    gateway.clock.advance(Duration::from_secs(61));
+    assert_eq!(gateway.get("/v2/userinfo", "ada").await.status, 200);
+    gateway.clock.set_back(Duration::from_secs(86_400));
+    linkedin.fault(Fault::on("GET /v2/userinfo", Kind::status(401)).times(1));
+
+    let reply = gateway.get("/v2/userinfo", "ada").await;
+
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    assert_eq!(
+        linkedin.counts().renewals["ada"],
+        2,
+        "renewed, not waited for"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_old_token_that_linkedin_ends_at_the_renewal_costs_one_401_and_no_second_renewal() {
     let options = Options {
         renewal_ends_old_tokens: true,

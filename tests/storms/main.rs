@@ -29,7 +29,7 @@ const STORM: Storm = Storm {
     failing_calls: 11_400,
     kills: 100,
     grants: 100_000,
-    renewals_per_second: 1_000,
+    renewals_per_second: 400,
     held_calls: 20,
     is_timed: true,
 };

@@ -119,6 +119,69 @@ fn an_answer_prints_no_secret() {
     assert!(!shown.contains("canary"), "{shown}");
 }
 
+#[test]
+fn the_last_token_of_the_year_is_not_to_be_renewed() {
+    for (why, access, refresh, expected) in [
+        ("sixty days of a year", 5_184_000, Some(31_536_000), true),
+        ("ends with the refresh token", 432_000, Some(432_000), false),
+        ("outlives it", 432_000, Some(431_000), false),
+        ("a minute would be gained", 432_000, Some(432_060), true),
+        ("nobody told", 432_000, None, true),
+    ] {
+        let json = serde_json::json!({
+            "access_token": "a", "expires_in": access,
+            "refresh_token": "r", "refresh_token_expires_in": refresh,
+        });
+        let live = live();
+        let answer = TokenAnswer::parse(json.to_string().as_bytes()).unwrap();
+
+        let grant = answer.grant(None, &terms(&live));
+
+        assert_eq!(grant.renew_at(0.1, 0.0).is_some(), expected, "{why}");
+    }
+}
+
+#[test]
+fn a_grant_ends_when_nobody_can_renew_it_any_more() {
+    let (live, day) = (live(), 86_400);
+    let now = terms(&live).now;
+    let with = r#"{"access_token":"a","expires_in":5184000,"refresh_token":"r","refresh_token_expires_in":31536000}"#;
+    let without = r#"{"access_token":"a","expires_in":5184000}"#;
+    let untold = r#"{"access_token":"a","expires_in":5184000,"refresh_token":"r"}"#;
+    let of = |json: &str| {
+        TokenAnswer::parse(json.as_bytes())
+            .unwrap()
+            .grant(None, &terms(&live))
+    };
+    let refused = of(with).ended(State::RefreshRefused, now + day);
+    let over = of(with).ended(State::AccessRefused, now + day);
+    for (why, grant, days, because) in [
+        ("a year", of(with), Some(365), EndsBecause::RefreshTokenEnds),
+        (
+            "no refresh token",
+            of(without),
+            Some(60),
+            EndsBecause::NoRefreshToken,
+        ),
+        (
+            "nobody told",
+            of(untold),
+            None,
+            EndsBecause::RefreshTokenEnds,
+        ),
+        (
+            "used to its end",
+            refused,
+            Some(60),
+            EndsBecause::RefreshRefused,
+        ),
+        ("over", over, Some(1), EndsBecause::Refused),
+    ] {
+        let expected = (days.map(|days| now + days * day), because);
+        assert_eq!(grant.end(), expected, "{why}");
+    }
+}
+
 proptest! {
     #[test]
     fn renewal_ahead_begins_in_the_life_and_before_its_last_share(
