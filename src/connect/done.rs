@@ -171,3 +171,54 @@ async fn ended(Ask(connect): Ask<Connect>, Path(code): Path<String>) -> Response
         None => page::over(door),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn finish(finished: &Finished, now: i64, browser: Browser) -> String {
+        let ending = Ending::Refused(Refusal::Busy);
+        finished.keep(now, browser.to_text(), "link".into(), None, ending)
+    }
+
+    #[test]
+    fn a_page_is_shown_to_its_own_browser_for_ten_minutes() {
+        let finished = Finished::default();
+        let browser = Browser::new();
+        let ticket = finish(&finished, 0, browser);
+        for (why, ticket, asking, now, is_shown) in [
+            ("its own", &*ticket, Some(browser), 599, true),
+            ("too late", &ticket, Some(browser), 600, false),
+            ("another browser", &ticket, Some(Browser::new()), 0, false),
+            ("no cookie", &ticket, None, 0, false),
+            (
+                "another ticket",
+                "AAAAAAAAAAAAAAAAAAAAAA",
+                Some(browser),
+                0,
+                false,
+            ),
+            ("no ticket", "", Some(browser), 0, false),
+        ] {
+            let page = finished.of(ticket, asking, now);
+            assert_eq!(page.is_some(), is_shown, "{why}");
+        }
+    }
+
+    #[test]
+    fn pages_are_bounded_in_number_and_time() {
+        let finished = Finished::default();
+        let browser = Browser::new();
+        let first = finish(&finished, 0, browser);
+        let second = finish(&finished, 1, browser);
+        for _ in 2..=KEPT {
+            finish(&finished, 1, browser);
+        }
+
+        assert_eq!(finished.0.lock().unwrap().len(), KEPT);
+        assert!(finished.of(&first, Some(browser), 1).is_none());
+        assert!(finished.of(&second, Some(browser), 1).is_some());
+        finish(&finished, 601, browser);
+        assert_eq!(finished.0.lock().unwrap().len(), 1);
+    }
+}

@@ -168,6 +168,17 @@ await story("whoever comes back in another browser, or twice, is told so", async
   assert.equal(await command.code(), 0, command.told);
 });
 
+await story("the demo's link signs a third member in", async () => {
+  const { demo, link, linkedin } = await world.demo();
+  const page = await browser.member(linkedin);
+
+  await atLinkedIn(page, link, "katherine", "Allow");
+
+  await says(page, "Signed in as Katherine Johnson");
+  demo.child.kill("SIGINT");
+  assert.equal(await demo.code(), 0, demo.told);
+});
+
 await story("what a browser complains about is heard", async () => {
   const page = await browser.member();
   await page.goto(`${world.doorUrl}/connect/ended/state_used`);

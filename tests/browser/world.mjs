@@ -36,6 +36,10 @@ const freePort = () =>
     });
   });
 
+/** Whatever goes wrong, nothing of this outlives us. */
+const started = [];
+process.on("exit", () => started.forEach((child) => child.kill("SIGKILL")));
+
 /** A process, with what it has said so far. */
 class Process {
   constructor(program, args) {
@@ -44,8 +48,7 @@ class Process {
     this.child.stdout.on("data", (text) => (this.out += text));
     this.child.stderr.on("data", (text) => (this.told += text));
     this.ended = new Promise((done) => this.child.on("close", done));
-    // Whatever goes wrong, nothing outlives us.
-    globalThis.process.on("exit", () => this.child.kill("SIGKILL"));
+    started.push(this.child);
   }
 
   /** The first line on standard output. */
@@ -147,6 +150,14 @@ applications:
     if (code !== 0) throw new Error(`members import: ${command.told}`);
   }
 
+  /** Starts the demo: the link it prints, and where its LinkedIn is. */
+  async demo() {
+    const demo = new Process(this.linkgate, ["demo"]);
+    const link = await until("the demo's link", () => /^ *(http:\S+\/connect\/start\/\S+)/m.exec(demo.out)?.[1]);
+    const linkedin = /\(the sandbox; (http:\S+) in plain\)/.exec(demo.out)[1];
+    return { demo, link, linkedin };
+  }
+
   /** Starts a command that waits. */
   begin(...args) {
     return new Process(this.linkgate, [...args, "--config", this.config]);
@@ -168,9 +179,9 @@ applications:
 
   /** Ends everything that was started. */
   async end() {
-    for (const process of [this.gateway, this.linkedin]) {
-      process?.child.kill("SIGTERM");
-      await process?.ended;
+    for (const own of [this.gateway, this.linkedin]) {
+      own.child.kill("SIGTERM");
+      await own.ended;
     }
     this.app.server.close();
     await rm(this.folder, { recursive: true, force: true });

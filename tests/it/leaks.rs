@@ -15,6 +15,7 @@ use crate::support::{
 };
 
 mod echo;
+mod signing_in;
 
 use echo::Echo;
 

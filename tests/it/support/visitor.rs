@@ -81,6 +81,11 @@ impl Visitor {
         }
     }
 
+    /// The one cookie it has.
+    pub(crate) fn cookie(&self) -> &str {
+        self.cookies.values().next().expect("a cookie")
+    }
+
     /// Forgets all cookies, as a browser does that keeps none.
     pub(crate) fn forget_cookies(&mut self) {
         self.cookies.clear();
