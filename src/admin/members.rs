@@ -43,6 +43,7 @@ pub(super) fn routes() -> Router<Arc<House>> {
             "/members/{application}/{name}/connect-link",
             post(change::connect_link),
         )
+        .route("/connect-link", post(change::connect_link_for))
 }
 
 async fn list(
@@ -68,6 +69,7 @@ async fn list(
         (filters(&listing, &applications))
         (table(&found, now))
         (onward(&listing, &found))
+        @if visitor.operator.role.may_change() { (newcomer(&visitor, &applications)) }
     };
     page::page(&visitor, "/members", "Members", &main).into_response()
 }
@@ -124,6 +126,27 @@ fn filters(listing: &Listing, applications: &[Name]) -> Markup {
     }
 }
 
+/// A link for somebody who is not in the list yet.
+fn newcomer(visitor: &Visitor, applications: &[Name]) -> Markup {
+    html! {
+        h2 { "Connect a member" }
+        form.filters method="post" action="/connect-link" {
+            (page::form_token(visitor))
+            div {
+                label for="newcomer" { "Name for the member: A-Z a-z 0-9 . _ -" }
+                input #newcomer type="text" name="name" required maxlength="64" autocomplete="off";
+            }
+            div {
+                label for="of" { "Application" }
+                select #of name="application" {
+                    @for name in applications { option value=(name) { (name) } }
+                }
+            }
+            div { button { "Make a connect link" } }
+        }
+    }
+}
+
 fn table(found: &Page, now: i64) -> Markup {
     html! {
         @if found.grants.is_empty() {
@@ -150,9 +173,9 @@ fn row(member: &Member, summary: &GrantSummary, now: i64) -> Markup {
         tr {
             td data-label="Member" {
                 a href={ "/members/" (address::of(member)) } { (name(summary)) }
+                @if let Some(full_name) = &summary.full_name { " " span { (full_name) } }
                 br;
                 span.faint { (summary.application) }
-                @if let Some(full_name) = &summary.full_name { br; span.faint { (full_name) } }
             }
             td data-label="State" { (state(summary.state)) }
             td data-label="Access token" { (words::left(summary.access_expires_at, now, "unknown")) }

@@ -93,9 +93,9 @@ fn windows(counts: &BTreeMap<Window, usize>) -> Markup {
     };
     html! {
         dl {
-            @for window in Window::ALL {
-                dt { (word(window)) }
-                dd { (counts.get(&window).copied().unwrap_or(0)) }
+            @for (window, count) in counts.iter().filter(|(_, count)| **count > 0) {
+                dt { (word(*window)) }
+                dd { (count) }
             }
         }
     }

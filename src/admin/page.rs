@@ -25,11 +25,13 @@ pub(super) fn page(visitor: &Visitor, place: &str, title: &str, main: &Markup) -
                     " "
                 }
             }
-            span.who { (operator.name) " · " (operator.role.as_str()) }
-            @if visitor.form_token.is_some() {
-                form.inline method="post" action=(SIGN_OUT) {
-                    (form_token(visitor))
-                    button { "Sign out" }
+            div.who {
+                (operator.name) " · " (operator.role.as_str()) " "
+                @if visitor.form_token.is_some() {
+                    form.inline method="post" action=(SIGN_OUT) {
+                        (form_token(visitor))
+                        button { "Sign out" }
+                    }
                 }
             }
         }

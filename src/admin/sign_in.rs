@@ -77,6 +77,8 @@ fn form(next: &str, refusal: Option<Refusal>) -> Markup {
             p.bad role="alert" { (sentence(refusal)) }
         }
         form.card method="post" action=(SIGN_IN) {
+            // For password managers, which keep a secret under a name.
+            input type="text" autocomplete="username" value="Linkgate" readonly hidden;
             label for="token" { "Operator token" }
             input #token type="password" name="token" required autofocus autocomplete="current-password"
                 spellcheck="false" placeholder="lgo_…";

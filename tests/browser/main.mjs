@@ -191,6 +191,100 @@ await story("what a browser complains about is heard", async () => {
   assert(heard.every((complaint) => complaint.includes("style")), heard.join("; "));
 });
 
+/** Signs in at the operators' door. */
+async function signIn(page, token, path = "/") {
+  await page.goto(`${world.adminUrl}${path}`);
+  await says(page, "Operator token");
+  assert.equal(await page.evaluate(() => document.activeElement.id), "token", "the field has the focus");
+  await page.keyboard.type(token);
+  await Promise.all([page.waitForNavigation(), page.keyboard.press("Enter")]);
+}
+
+await story("an operator signs in, sees a member with name and portrait, and renews", async () => {
+  const token = await world.operator("operator");
+  const page = await browser.member();
+  await page.goto(`${world.adminUrl}/`);
+  await looks(page, "operator-sign-in");
+
+  await signIn(page, token, "/members/default/ada");
+  assert.equal(page.url(), `${world.adminUrl}/members/default/ada`, "led back to the page that was asked for");
+  await says(page, "Ada Lovelace", "fresh", "operator-person · operator");
+  const width = await page.$eval(".portrait", (picture) => picture.complete && picture.naturalWidth);
+  assert.equal(width, 100, "the portrait is shown");
+  await looks(page, "operator-member");
+  await press(page, "Renew now");
+  await says(page, "Renewed: a new access token is in use.");
+  await press(page, "Make a connect link");
+  await says(page, "Send this link to the member alone");
+  await looks(page, "operator-link");
+
+  await press(page, "Overview");
+  await says(page, "Ready", "fresh", "Who must sign in again");
+  await looks(page, "operator-overview");
+  await press(page, "Members");
+  await says(page, "Grace Hopper", "default");
+  await looks(page, "operator-members");
+  await page.type("#text", "lovelace");
+  await press(page, "Show");
+  await says(page, "Ada Lovelace");
+  assert(!(await words(page)).includes("Grace"), "only those looked for");
+
+  const cookies = await page.browserContext().cookies();
+  const [ours] = cookies.filter((cookie) => cookie.name === "linkgate_session");
+  assert.deepEqual([ours.httpOnly, ours.sameSite, ours.session], [true, "Strict", true]);
+  await press(page, "Sign out");
+  await page.goto(`${world.adminUrl}/members`);
+  await says(page, "Operator token");
+});
+
+await story("support looks, and is offered no change", async () => {
+  const page = await browser.member();
+  await signIn(page, await world.operator("support"), "/members/default/ada");
+
+  await says(page, "Ada Lovelace", "support-person · support");
+  for (const button of ["Renew now", "Disconnect…", "Make a connect link"]) {
+    assert(!(await words(page)).includes(button), button);
+  }
+  await looks(page, "support-member");
+});
+
+await story("an operator disconnects a member after being asked, and a wrong token is told so", async () => {
+  const page = await browser.member();
+  await signIn(page, "lgo_nothing", "/members/default/grace");
+  await says(page, "This is no operator token that is in force.");
+  // The browser itself says in its console that the page came with 401.
+  browser.complained();
+  await page.type("#token", await world.operator("operator"));
+  await press(page, "Sign in");
+
+  await press(page, "Disconnect…");
+  await says(page, "Disconnect grace?", "destroyed at once");
+  await looks(page, "operator-disconnect");
+  await press(page, "Disconnect");
+  await says(page, "Disconnected");
+  assert.equal((await world.call("grace")).status, 403);
+});
+
+await story("another site's page cannot make a signed-in browser change anything", async () => {
+  const page = await browser.member();
+  await signIn(page, await world.operator("operator"));
+  const target = `${world.adminUrl}/members/default/ada/renew`;
+  const before = await world.renewals("ada");
+  await page.goto(world.app.url);
+  const answered = page.waitForNavigation();
+  await page.evaluate((action) => {
+    const form = Object.assign(document.createElement("form"), { method: "post", action });
+    document.body.append(form);
+    form.submit();
+  }, target);
+  await answered;
+  // Another port is the same site, so the cookie travels; the door looks at the origin.
+  await says(page, "this did not come from a page of this listener");
+  // The browser itself says in its console that the page came with 403.
+  browser.complained();
+  assert.equal(await world.renewals("ada"), before, "nothing was renewed");
+});
+
 await browser.end();
 await world.end();
 console.log(`${passed} passed, ${failed} failed`);

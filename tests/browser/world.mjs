@@ -93,6 +93,7 @@ export class World {
     world.linkedin = new Process(linkgate, ["sandbox", "--listen", "127.0.0.1:0"]);
     await until("the sandbox", () => world.linkedin.out.includes("a fault"));
     const [callers, admin, door] = [await freePort(), await freePort(), await freePort()];
+    world.adminUrl = `http://127.0.0.1:${admin}`;
     world.gatewayUrl = `http://127.0.0.1:${callers}`;
     world.doorUrl = `http://127.0.0.1:${door}`;
     await world.configure({ callers, admin, door });
@@ -156,6 +157,17 @@ applications:
     const link = await until("the demo's link", () => /^ *(http:\S+\/connect\/start\/\S+)/m.exec(demo.out)?.[1]);
     const linkedin = /\(the sandbox; (http:\S+) in plain\)/.exec(demo.out)[1];
     return { demo, link, linkedin };
+  }
+
+  /** How often LinkedIn has renewed the member's token. */
+  async renewals(name) {
+    const counts = await fetch(`${this.told("api_url")}/_sandbox/counts`);
+    return (await counts.json()).renewals[name] ?? 0;
+  }
+
+  /** Makes an operator's token. */
+  async operator(role) {
+    return (await this.run("operators", "create", `${role}-person`, "--role", role)).trim();
   }
 
   /** Starts a command that waits. */

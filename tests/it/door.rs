@@ -50,8 +50,8 @@ impl House {
     }
 
     async fn with(linkedin: &Sandbox, tune: impl FnOnce(&mut admin::Settings)) -> Self {
-        let gateway = Gateway::before(linkedin).with_all(["ada", "grace"]);
-        let gateway = gateway.start().await;
+        let gateway = Gateway::before(linkedin).with_door(|_| ());
+        let gateway = gateway.with_all(["ada", "grace"]).start().await;
         let clock = gateway.clock.clone();
         let operators = Operators::new(clock.clone(), LiveSecrets::new(KeyRing::random()));
         let mut settings = admin::Settings {

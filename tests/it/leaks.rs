@@ -9,7 +9,7 @@ use linkgate::sandbox::{Fault, Kind, Sandbox};
 use rustix::process::Signal;
 
 use crate::support::{
-    Reply,
+    Connection, Reply,
     canary::Hunt,
     process::{Ended, Place, Served, head},
 };
@@ -36,7 +36,7 @@ async fn no_secret_is_written_anywhere_after_trouble_of_every_kind() {
 
     trouble(&linkedin, &served, &key, &mut sinks).await;
     ask_commands(&place, &mut sinks);
-    ask_admin(&served, &mut sinks).await;
+    ask_admin(&place, &served, &mut sinks).await;
     sinks.insert("stderr".to_owned(), served.terminate().await.into_bytes());
 
     let hunt = with_live_tokens(hunt, &linkedin);
@@ -71,7 +71,7 @@ async fn tokens_that_linkedin_echoes_in_any_coding_are_written_nowhere() {
     let asked = CODINGS_AND_STATUSES;
     assert!(echo.asked() >= asked, "{} of {asked}", echo.asked());
     ask_commands(&place, &mut sinks);
-    ask_admin(&served, &mut sinks).await;
+    ask_admin(&place, &served, &mut sinks).await;
     sinks.insert("stderr".to_owned(), served.terminate().await.into_bytes());
 
     let shown = String::from_utf8_lossy(&sinks["incidents show"]).into_owned();
@@ -280,7 +280,22 @@ fn ask_commands(place: &Place, sinks: &mut Sinks) {
     }
 }
 
-async fn ask_admin(served: &Served, sinks: &mut Sinks) {
+async fn ask_admin(place: &Place, served: &Served, sinks: &mut Sinks) {
+    let made = place.done(&["operators", "create", "olga", "--role", "operator"], "");
+    for path in [
+        "/",
+        "/members",
+        "/members/default/ada",
+        "/api/members",
+        "/api/forecast",
+    ] {
+        let (host, token) = (served.admin, made.trim());
+        let ask =
+            format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\n\r\n");
+        let reply = Connection::to(host).await.ask(ask).await;
+        assert_eq!(reply.status, 200, "{path}");
+        sinks.insert(path.to_owned(), reply.body.to_vec());
+    }
     served.signal(Signal::HUP);
     for path in ["/metrics", "/readyz", "/livez"] {
         let text = served.admin(path).await.text();

@@ -18,7 +18,13 @@ use super::{
     one::{Address, find, missing},
 };
 use crate::{
-    admin::{address, door::Visitor, failure, house::House, page, words},
+    admin::{
+        address,
+        door::{Form, Visitor},
+        failure,
+        house::House,
+        page, words,
+    },
     exchange::Member,
 };
 
@@ -95,13 +101,34 @@ pub(super) async fn connect_link(
     let Some(member) = address::member(&application, &name) else {
         return missing(&visitor);
     };
-    let back = back(&member);
-    let Some(link) = house.links.link(&member) else {
+    link_page(&house, &visitor, &member, &back(&member))
+}
+
+/// The same for a name that a form says.
+pub(super) async fn connect_link_for(
+    State(house): State<Arc<House>>,
+    Extension(visitor): Extension<Visitor>,
+    form: Form,
+) -> Response {
+    let member = address::named(form.field("application"), form.field("name").trim());
+    let known = house.credentials.applications();
+    match member.filter(|member| known.contains(&member.application)) {
+        Some(member) => link_page(&house, &visitor, &member, "/members"),
+        None => {
+            let words = "A name has 1 to 64 characters of A-Z a-z 0-9 . _ -, and the application is one of those listed.";
+            let status = StatusCode::BAD_REQUEST;
+            page::trouble(&visitor, status, "Not understood", words, "/members")
+        }
+    }
+}
+
+fn link_page(house: &House, visitor: &Visitor, member: &Member, back: &str) -> Response {
+    let Some(link) = house.links.link(member) else {
         let words = NO_LINK;
         let status = StatusCode::CONFLICT;
-        return page::trouble(&visitor, status, "No connect link", words, &back);
+        return page::trouble(visitor, status, "No connect link", words, back);
     };
-    visitor.did("make a connect link", &member);
+    visitor.did("make a connect link", member);
     let main = html! {
         h1 { "Connect link" }
         @if let Some(warning) = &link.warning { p.card.warn role="alert" { (warning) } }
@@ -112,7 +139,7 @@ pub(super) async fn connect_link(
         p { input #link type="text" readonly autofocus value=(link.url) aria-label="Connect link"; }
         p { a href=(back) { "Back" } }
     };
-    page::page(&visitor, "/members", "Connect link", &main).into_response()
+    page::page(visitor, "/members", "Connect link", &main).into_response()
 }
 
 /// Why there may be no link.

@@ -2,7 +2,8 @@
 
 use linkgate::{operators::Role, sandbox::Sandbox};
 
-use super::{House, LINK};
+use super::{House, LINK, bearer};
+use crate::support::{Visitor, gateway::member};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_pages_show_how_members_stand_and_offer_what_the_role_may_do() {
@@ -114,4 +115,75 @@ async fn what_a_url_says_reaches_a_page_as_text_only() {
         let anonymous = house.page(&path, "").await;
         assert!(!anonymous.text().contains("<script"), "{path}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_linkedin_says_of_a_member_reaches_a_page_as_text_only() {
+    let linkedin = Sandbox::start();
+    let house = House::open(&linkedin).await;
+    let link = house.gateway.door().link(&member("mallory")).unwrap();
+    let hostile = "%3Cscript%3Ealert(1)%3C%2Fscript%3E%22%20onload%3D%22x";
+    let signed_in = Visitor::default().sign_in(&link, hostile).await;
+    assert_eq!(signed_in.status, 200, "{}", signed_in.text());
+    let cookie = house.sign_in(&house.token(Role::Support)).await;
+    let named = "&lt;script&gt;alert(1)&lt;/script&gt;&quot; onload=&quot;x Sandbox";
+    for path in [
+        "/members",
+        "/members/default/mallory",
+        "/members?text=ALERT(1)",
+    ] {
+        let page = house.page(path, &cookie).await.text();
+        assert!(page.contains(named), "{path}: {page}");
+        assert!(!page.contains("<script"), "{path}: {page}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_portrait_is_a_picture_for_those_who_signed_in() {
+    let linkedin = Sandbox::start();
+    let house = House::open(&linkedin).await;
+    let link = house.gateway.door().link(&member("katherine")).unwrap();
+    Visitor::default().sign_in(&link, "katherine").await;
+    let path = "/members/default/katherine/portrait";
+    let cookie = house.sign_in(&house.token(Role::Support)).await;
+
+    let shown = house.page(path, &cookie).await;
+    assert_eq!(
+        (shown.status, shown.header("content-type")),
+        (200, Some("image/png"))
+    );
+    assert!(shown.body.starts_with(b"\x89PNG"));
+    let page = house
+        .page("/members/default/katherine", &cookie)
+        .await
+        .text();
+    assert!(page.contains(&format!("src=\"{path}\"")), "{page}");
+    assert_eq!(house.page(path, "").await.status, 303);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_is_made_for_a_name_that_nobody_has_yet() {
+    let linkedin = Sandbox::start();
+    let house = House::open(&linkedin).await;
+    let cookie = house.sign_in(&house.token(Role::Operator)).await;
+    let form = format!("form_token={}", house.form_token(&cookie).await);
+    for (fields, status) in [
+        ("application=default&name=newcomer", 200),
+        ("application=default&name=new%20comer", 400),
+        ("application=nowhere&name=newcomer", 400),
+        ("", 400),
+    ] {
+        let fields = format!("{form}&{fields}");
+        let reply = house.post("/connect-link", &cookie, &fields).await;
+        assert_eq!(reply.status, status, "{fields}: {}", reply.text());
+        if status == 200 {
+            assert!(reply.text().contains(&format!("{LINK}newcomer/default")));
+            assert!(reply.text().contains("it ends &lt;earlier&gt; tokens"));
+        }
+    }
+    let support = bearer(&house.token(Role::Support));
+    let refused = house.ask("POST", "/connect-link", &support, "").await;
+    assert_eq!(refused.status, 403);
+    let list = house.ask("GET", "/members", &support, "").await.text();
+    assert!(!list.contains("Connect a member"), "{list}");
 }

@@ -49,7 +49,7 @@ async fn neither_code_nor_state_nor_cookie_is_written_or_shown_when_members_sign
     }
     sinks.insert("pages".to_owned(), pages.concat().into_bytes());
     ask_commands(&place, &mut sinks);
-    ask_admin(&served, &mut sinks).await;
+    ask_admin(&place, &served, &mut sinks).await;
     sinks.insert("stderr".to_owned(), served.terminate().await.into_bytes());
 
     let shown = String::from_utf8_lossy(&sinks["pages"]).into_owned();
