@@ -16,6 +16,7 @@ mod cut_short;
 mod endpoint_down;
 mod failures;
 mod faulty_store;
+mod listing;
 mod managing;
 mod renewing;
 mod token_server;
