@@ -126,7 +126,7 @@ impl Foundation {
     /// [`StartError`].
     pub async fn lay(config: &Config) -> Result<Self, StartError> {
         let lock = Lock::take(&config.places.lock_file)?;
-        let (store, ring) = store::open(&config.places.store_url, &config.places.key_file).await?;
+        let (store, ring) = store::open(&config.places.store_url, &config.places.keys).await?;
         let live = LiveSecrets::new(ring.clone());
         let clock = Clock::system();
         let dialer = Dialer::new(config.dial.clone())?;

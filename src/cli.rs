@@ -2,9 +2,12 @@
 //!
 //! Each command is a file below; all of them end in [`Exit`].
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{io, path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand, error::ErrorKind};
+use rustix::process::{
+    DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit, umask,
+};
 
 use crate::config::Environment;
 
@@ -20,6 +23,7 @@ mod print;
 mod reach;
 mod sandbox;
 mod serve;
+mod store;
 
 use end::{End, Exit};
 
@@ -61,6 +65,9 @@ enum Command {
     /// Who may sign in to the admin listener
     #[command(subcommand)]
     Operators(operators::Command),
+    /// The store and its keys
+    #[command(subcommand)]
+    Store(store::Command),
     /// The support log
     #[command(subcommand)]
     Incidents(incidents::Command),
@@ -90,6 +97,9 @@ pub fn main() -> ExitCode {
         Ok(line) => line,
         Err(error) => return misspelt(&error),
     };
+    if let Err(error) = keep_secrets_in_memory() {
+        return end::report(Err(error.into()));
+    }
     let environment = Environment::of_process();
     let file = line.place.file(&environment);
     let ended = match line.command.unwrap_or(Command::Serve) {
@@ -100,10 +110,24 @@ pub fn main() -> ExitCode {
         Command::Members(command) => members::run(command, &file, &environment),
         Command::Keys(command) => keys::run(command, &file, &environment),
         Command::Operators(command) => operators::run(command, &file, &environment),
+        Command::Store(command) => store::run(command, &file, &environment),
         Command::Incidents(command) => incidents::run(command, &file, &environment),
         Command::Alerts(command) => alerts::run(command, &file, &environment),
     };
     end::report(ended)
+}
+
+/// No core dump, no reading by a debugger of the same user, no file that others may read: for every
+/// command, since most read tokens, keys or secrets.
+fn keep_secrets_in_memory() -> io::Result<()> {
+    let none = Rlimit {
+        current: Some(0),
+        maximum: Some(0),
+    };
+    setrlimit(Resource::Core, none)?;
+    set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+    umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
+    Ok(())
 }
 
 /// `--help` and `--version` are no errors; all else is exit 64.

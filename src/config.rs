@@ -12,7 +12,9 @@ use std::{
     time::Duration,
 };
 
-use crate::{admin, alerts, connect, credentials, dial, incident, proxy, telemetry};
+use crate::{
+    admin, alerts, connect, credentials, dial, incident, keyring::KeySource, proxy, telemetry,
+};
 
 mod across;
 mod build;
@@ -26,6 +28,7 @@ mod kind;
 mod problem;
 mod reader;
 mod secrets;
+mod store_keys;
 #[cfg(test)]
 mod tests;
 
@@ -76,8 +79,8 @@ pub struct Drain {
 pub struct Places {
     /// `sqlite:PATH`, absolute where the file's folder is.
     pub store_url: String,
-    /// The key file.
-    pub key_file: PathBuf,
+    /// Where the store's keys come from.
+    pub keys: KeySource,
     /// The control socket.
     pub control_socket: PathBuf,
     /// Held by a running gateway: `linkgate.lock` beside the store.
@@ -115,7 +118,7 @@ impl Places {
     /// [`Problems`]: all there are but missing secrets.
     pub fn load(path: &Path, environment: &Environment) -> Result<Self, Problems> {
         let values = values(&read(path)?, path, environment)?;
-        build::places(values, folder(path)).map_err(|list| problems(path, list))
+        build::places(values, folder(path), environment).map_err(|list| problems(path, list))
     }
 }
 

@@ -41,6 +41,7 @@ mod oauth;
 mod profile;
 mod recovery;
 mod refresher;
+mod rotation;
 mod run;
 mod scheduler;
 mod sealing;
@@ -56,6 +57,7 @@ pub use management::{GrantState, GrantSummary, ManageError, RenewalOutcome};
 pub use notices::{Failing, Notice};
 pub use oauth::AuthorizationCode;
 pub use profile::{Portrait, Profile};
+pub use rotation::{RotateError, Rotated};
 pub use verdict::Verdict;
 
 use cache::Looked;
@@ -261,6 +263,10 @@ impl Credentials {
     pub async fn start(settings: Settings, on: Foundations) -> Result<Self, StartError> {
         let shared = recovery::shared(settings, on)?;
         recovery::load(&shared).await?;
+        if let Err(error) = rotation::resume(&shared).await {
+            // What is sealed opens all the same; the next start, or command, goes on.
+            tracing::warn!(%error, "a rotation of the master key that was cut short is not complete");
+        }
         let watching: Weak<Shared> = Arc::downgrade(&shared);
         let changes = shared.store.changes();
         shared.house.spawn(recovery::follow(watching, changes));

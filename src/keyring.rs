@@ -8,8 +8,13 @@
 //! stays when the others change, so that records of different years can be compared.
 //! **Neighbours:** `credentials` (tokens), `incident` (bodies, fingerprints), `connect` (signed links).
 
-use std::{fmt, path::Path, sync::Arc};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
+use arc_swap::ArcSwap;
 use aws_lc_rs::hmac;
 use data_encoding::HEXLOWER;
 use zeroize::Zeroizing;
@@ -18,11 +23,15 @@ mod file;
 mod live;
 mod seal;
 mod signing;
+mod source;
+mod turning;
 
 pub use file::KeyFileError;
 pub use live::LiveSecrets;
 pub(crate) use seal::random_bytes;
 pub use signing::SIGNATURE_BYTES;
+pub use source::KeySource;
+pub use turning::NewKey;
 
 /// A short keyed fingerprint of a secret (HMAC-SHA-256, 16 hex digits): equal secrets have equal
 /// fingerprints in all records, and nobody without the key can test a guess.
@@ -78,23 +87,30 @@ struct MasterKey {
     secret: Zeroizing<[u8; 32]>,
 }
 
-struct Keys {
-    /// Never empty; the first one seals.
+/// The master keys of a moment.
+struct Masters {
+    /// The one that seals.
     first: MasterKey,
     others: Vec<MasterKey>,
-    fingerprints: hmac::Key,
-    fingerprint_secret: Zeroizing<[u8; 32]>,
 }
 
-/// The operator's keys. Cheap to clone.
+struct Keys {
+    /// Changed by a rotation, under those who seal and open.
+    masters: ArcSwap<Masters>,
+    fingerprints: hmac::Key,
+    fingerprint_secret: Zeroizing<[u8; 32]>,
+    /// The key file; none where the keys came from elsewhere, and cannot be changed from here.
+    file: Option<PathBuf>,
+}
+
+/// The operator's keys. Cheap to clone; all clones see a rotation at once.
 #[derive(Clone)]
 pub struct KeyRing(Arc<Keys>);
 
 impl fmt::Debug for KeyRing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ids = self.0.masters().map(|key| &key.id);
         f.write_str("KeyRing")?;
-        f.debug_list().entries(ids).finish()
+        f.debug_list().entries(self.ids()).finish()
     }
 }
 
@@ -108,8 +124,8 @@ const CHECK_PLACE: &[u8] = b"linkgate check value v1";
 /// What the fingerprint key is derived for when the first master key is made.
 const FINGERPRINT_LABEL: &[u8] = b"linkgate fingerprint key v1";
 
-impl Keys {
-    fn masters(&self) -> impl Iterator<Item = &MasterKey> {
+impl Masters {
+    fn all(&self) -> impl Iterator<Item = &MasterKey> {
         std::iter::once(&self.first).chain(&self.others)
     }
 }
@@ -124,7 +140,7 @@ impl KeyRing {
         for (to, from) in fingerprint_secret.iter_mut().zip(derived.as_ref()) {
             *to = *from;
         }
-        let id = HEXLOWER.encode(&random_bytes::<4>()).into();
+        let id = random_id();
         Self::assemble(MasterKey { id, secret }, Vec::new(), fingerprint_secret)
     }
 
@@ -134,8 +150,8 @@ impl KeyRing {
     /// [`KeyFileError`]; a file that exists is never overwritten.
     pub fn create_file(path: &Path) -> Result<Self, KeyFileError> {
         let ring = Self::random();
-        file::write_new(path, &ring.0)?;
-        Ok(ring)
+        file::write_new(path, &ring.text())?;
+        Ok(ring.kept_in(path))
     }
 
     /// Reads a key file.
@@ -143,7 +159,27 @@ impl KeyRing {
     /// # Errors
     /// [`KeyFileError`]: missing, readable by others, or not a key file.
     pub fn load_file(path: &Path) -> Result<Self, KeyFileError> {
-        file::read(path)
+        Ok(file::read(path, file::Readers::Owner)?.kept_in(path))
+    }
+
+    /// The same ring, with the file that a rotation changes.
+    fn kept_in(self, path: &Path) -> Self {
+        let masters = self.masters();
+        let secret = self.0.fingerprint_secret.clone();
+        let mut ring = Self::assemble(masters.first.clone(), masters.others.clone(), secret);
+        if let Some(keys) = Arc::get_mut(&mut ring.0) {
+            keys.file = Some(path.to_owned());
+        }
+        ring
+    }
+
+    /// The whole ring as a key file's text: what `store.key_env` and `store.key_credential` take.
+    pub fn text(&self) -> Zeroizing<String> {
+        file::render(&self.masters(), &self.0.fingerprint_secret)
+    }
+
+    fn masters(&self) -> Arc<Masters> {
+        self.0.masters.load_full()
     }
 
     fn assemble(
@@ -153,10 +189,10 @@ impl KeyRing {
     ) -> Self {
         let fingerprints = hmac::Key::new(hmac::HMAC_SHA256, &*fingerprint_secret);
         Self(Arc::new(Keys {
-            first,
-            others,
+            masters: ArcSwap::from_pointee(Masters { first, others }),
             fingerprints,
             fingerprint_secret,
+            file: None,
         }))
     }
 
@@ -207,7 +243,8 @@ impl KeyRing {
 
     /// `[id length][id][nonce][ciphertext and tag]`, bound to the id and the place.
     fn seal(&self, plain: &[u8], place: &[u8]) -> Vec<u8> {
-        let key = &self.0.first;
+        let masters = self.masters();
+        let key = &masters.first;
         let mut sealed = Vec::with_capacity(1 + key.id.len() + plain.len() + seal::OVERHEAD);
         // Ids are read from a file that allows no longer ones.
         sealed.push(u8::try_from(key.id.len()).unwrap_or(u8::MAX));
@@ -218,17 +255,22 @@ impl KeyRing {
     }
 
     fn open(&self, sealed: &[u8], place: &[u8]) -> Result<Vec<u8>, Unsealable> {
-        let (length, rest) = sealed.split_first().ok_or(Unsealable)?;
-        let (id, rest) = rest
-            .split_at_checked(usize::from(*length))
-            .ok_or(Unsealable)?;
-        let key = self
-            .0
-            .masters()
-            .find(|key| key.id.as_bytes() == id)
-            .ok_or(Unsealable)?;
+        let (id, rest) = split_id(sealed).ok_or(Unsealable)?;
+        let masters = self.masters();
+        let key = masters.all().find(|key| key.id.as_bytes() == id);
+        let key = key.ok_or(Unsealable)?;
         seal::open(&key.secret, rest, &seal::bound(&key.id, place))
     }
+}
+
+/// The key id in front of what a ring sealed, and the rest.
+fn split_id(sealed: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = sealed.split_first()?;
+    rest.split_at_checked(usize::from(*length))
+}
+
+fn random_id() -> Arc<str> {
+    HEXLOWER.encode(&random_bytes::<4>()).into()
 }
 
 impl DataKey {

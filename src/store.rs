@@ -10,7 +10,7 @@
 //! **Neighbours:** `credentials` (the only one to take leases), `alerts` (the outbox), `app`
 //! (callers' keys, operators' tokens).
 
-use std::{fmt, path::Path, path::PathBuf, sync::Arc, time::Duration};
+use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use tokio::sync::broadcast;
@@ -19,7 +19,7 @@ use crate::{
     callers::Key,
     clock::Clock,
     exchange::Member,
-    keyring::{KeyFileError, KeyRing},
+    keyring::{KeyFileError, KeyRing, KeySource},
     operators::Operator,
 };
 
@@ -91,6 +91,17 @@ pub struct Pending {
     pub answer: Option<Vec<u8>>,
 }
 
+/// A wrapped data key and the same one wrapped by another master key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rewrapped {
+    /// Whose it is.
+    pub member: Member,
+    /// As it was read.
+    pub old: Vec<u8>,
+    /// What takes its place.
+    pub new: Vec<u8>,
+}
+
 /// What changed, told to everybody who asked for [`GrantStore::changes`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
@@ -123,20 +134,25 @@ pub enum StoreError {
         /// Last layout known here.
         known: i64,
     },
-    /// The store holds data and its key file is gone. Nothing was written.
-    #[error("store is not empty, but its key file {path} is missing; restore the key file")]
+    /// The store holds data and its keys are gone. Nothing was written.
+    #[error("store is not empty, but its {keys} is missing; restore it")]
     MissingKey {
-        /// Where it should be.
-        path: PathBuf,
+        /// Where they should be.
+        keys: String,
     },
-    /// The key file is another store's. Nothing was written.
-    #[error("key file {path} does not belong to this store")]
+    /// The keys are another store's, or from before a rotation. Nothing was written.
+    #[error(
+        "{keys} does not belong to this store: key {needed} is needed, with which the store was \
+         sealed last (were the keys restored from before a rotation?)"
+    )]
     WrongKey {
-        /// The key file.
-        path: PathBuf,
+        /// Where the keys come from.
+        keys: String,
+        /// The id of the key that is needed.
+        needed: String,
     },
-    /// The key file cannot be used. Nothing was written to the store.
-    #[error("key file {0}")]
+    /// The keys cannot be used. Nothing was written to the store.
+    #[error("the keys cannot be used: {0}")]
     KeyFile(Arc<KeyFileError>),
     /// The URL names no store that is known here.
     #[error("store url must be sqlite:PATH")]
@@ -209,6 +225,37 @@ pub trait GrantStore: Send + Sync + fmt::Debug {
     /// See [`GrantStore::grants`].
     async fn keep_data_key(&self, member: &Member, wrapped: Vec<u8>)
     -> Result<Vec<u8>, StoreError>;
+
+    /// Replaces wrapped data keys that are still as they were; returns how many were. All that are
+    /// replaced are so in one step.
+    ///
+    /// # Errors
+    /// See [`GrantStore::grants`].
+    async fn rewrap(&self, batch: Vec<Rewrapped>) -> Result<usize, StoreError>;
+
+    /// The value that tells whether a key ring is this store's.
+    ///
+    /// # Errors
+    /// See [`GrantStore::grants`].
+    async fn check_value(&self) -> Result<Vec<u8>, StoreError>;
+
+    /// Replaces the check value that was `old`.
+    ///
+    /// # Errors
+    /// [`StoreError::Moved`] if it is another by now.
+    async fn replace_check_value(&self, old: Vec<u8>, new: Vec<u8>) -> Result<(), StoreError>;
+
+    /// The mark of a rotation of the master keys that has begun and not ended.
+    ///
+    /// # Errors
+    /// See [`GrantStore::grants`].
+    async fn rotation(&self) -> Result<Option<String>, StoreError>;
+
+    /// Sets that mark, or takes it away: then nothing of what was replaced is left on disk either.
+    ///
+    /// # Errors
+    /// See [`GrantStore::grants`].
+    async fn mark_rotation(&self, mark: Option<String>) -> Result<(), StoreError>;
 
     /// Takes the lease if it is free, over, or the owner's own; none while another holds it. It is
     /// measured by the store's one clock, so that processes whose clocks differ agree on its end.
@@ -334,21 +381,24 @@ pub trait OperatorStore: Send + Sync + fmt::Debug {
     async fn revoke_operator(&self, id: &str, at: i64) -> Result<bool, StoreError>;
 }
 
-/// Opens the store and its key file.
+/// Opens the store and its keys.
 ///
 /// The key file is made only where the store is empty; a store with data and a missing or wrong key
 /// is refused before anything is written.
 ///
 /// # Errors
 /// [`StoreError`].
-pub async fn open(url: &str, key_file: &Path) -> Result<(Arc<dyn Store>, KeyRing), StoreError> {
+pub async fn open(
+    url: &str,
+    keys: impl Into<KeySource>,
+) -> Result<(Arc<dyn Store>, KeyRing), StoreError> {
     let path = url.strip_prefix("sqlite:").ok_or(StoreError::UnknownUrl)?;
     if path.is_empty() || path.starts_with("//") {
         return Err(StoreError::UnknownUrl);
     }
-    let (path, key_file) = (PathBuf::from(path), key_file.to_owned());
+    let (path, keys) = (PathBuf::from(path), keys.into());
     // Leases measure how long a process may be silent: the system's clock, never a shifted one.
-    let opening = move || sqlite::Sqlite::open(&path, &key_file, Clock::system());
+    let opening = move || sqlite::Sqlite::open(&path, &keys, Clock::system());
     let opened = tokio::task::spawn_blocking(opening).await;
     let (store, ring) = opened.map_err(|error| StoreError::Unavailable(error.to_string()))??;
     Ok((Arc::new(store), ring))

@@ -100,6 +100,10 @@ impl Desk {
                 .iter()
                 .map(|key| shown(key, &self.clock))
                 .collect()),
+            Order::RotateKey { keep_old } => match self.credentials.rotate_key(keep_old).await {
+                Ok(rotated) => value(&rotated),
+                Err(error) => Err(failed(error)),
+            },
             Order::OpenBody {
                 member,
                 application,

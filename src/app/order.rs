@@ -74,6 +74,11 @@ pub enum Order {
     },
     /// All keys, without their secrets.
     ListKeys,
+    /// Puts a new master key in front and wraps all data keys under it.
+    RotateKey {
+        /// Whether the old keys stay in the key file.
+        keep_old: bool,
+    },
     /// Opens a body that a record names.
     OpenBody {
         /// The member of the record; none: the application's own.

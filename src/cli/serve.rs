@@ -1,13 +1,10 @@
 //! `linkgate serve`: the gateway as a process, with its signals.
 //!
-//! **Invariant:** what is global to a process (umask, core dumps, signals, the operations log) is set
-//! here and nowhere else.
+//! **Invariant:** what is global to a process is set here (signals, the operations log) or in `cli`
+//! (umask, core dumps) and nowhere else.
 
 use std::{io, path::Path, time::Duration};
 
-use rustix::process::{
-    DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit, umask,
-};
 use tokio::{
     runtime::{Builder, Runtime},
     signal::unix::{Signal, SignalKind, signal},
@@ -32,7 +29,6 @@ const NOTE_DROPPED: Duration = Duration::from_secs(5);
 
 pub(super) fn run(file: &Path, environment: &Environment) -> Result<(), End> {
     let config = Config::load(file, environment)?;
-    keep_secrets_in_memory()?;
     let telemetry = Telemetry::start(&config.telemetry).map_err(no_log)?;
     for remark in &config.remarks {
         warn!("{remark}");
@@ -50,18 +46,6 @@ pub(super) fn house() -> io::Result<Runtime> {
         .thread_name("house")
         .enable_all()
         .build()
-}
-
-/// No core dump, no reading by a debugger of another user, no file that others may read.
-fn keep_secrets_in_memory() -> io::Result<()> {
-    let none = Rlimit {
-        current: Some(0),
-        maximum: Some(0),
-    };
-    setrlimit(Resource::Core, none)?;
-    set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
-    umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
-    Ok(())
 }
 
 fn no_log(error: NoLog) -> End {

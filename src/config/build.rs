@@ -37,6 +37,7 @@ pub(super) fn config(
 ) -> Result<Config, Vec<Problem>> {
     let mut builder = Builder {
         read: Reader { values, folder },
+        environment,
         found: Vec::new(),
     };
     let sources = Sources {
@@ -52,9 +53,14 @@ pub(super) fn config(
 }
 
 /// Builds what commands need without secrets.
-pub(super) fn places(values: Values, folder: &Path) -> Result<Places, Vec<Problem>> {
+pub(super) fn places(
+    values: Values,
+    folder: &Path,
+    environment: &Environment,
+) -> Result<Places, Vec<Problem>> {
     let mut builder = Builder {
         read: Reader { values, folder },
+        environment,
         found: Vec::new(),
     };
     let places = builder.places();
@@ -63,6 +69,7 @@ pub(super) fn places(values: Values, folder: &Path) -> Result<Places, Vec<Proble
 
 pub(super) struct Builder<'a> {
     pub(super) read: Reader<'a>,
+    pub(super) environment: &'a Environment,
     pub(super) found: Vec<Problem>,
 }
 
@@ -304,8 +311,9 @@ impl Builder<'_> {
 
     fn places(&mut self) -> Option<Places> {
         let (store, control_socket) = (self.store(), self.control_socket());
+        let keys = self.key_source();
         Some(Places {
-            key_file: self.read.path("store.key_file")?,
+            keys: keys?,
             control_socket: control_socket?,
             incidents: self.read.path("incidents.directory")?,
             store_url: format!("sqlite:{}", store.as_ref()?.display()),
@@ -492,6 +500,7 @@ impl Builder<'_> {
         if is_open("connect.listen") && self.read.url("connect.public_url").is_some() {
             remarks.push("connect.listen is open to other machines and speaks plain HTTP: members' browsers must reach it through something that speaks TLS".into());
         }
+        remarks.extend(self.key_remarks());
         remarks
     }
 }

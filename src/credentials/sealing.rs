@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use dashmap::DashMap;
+use tokio::sync::{Mutex, RwLock};
 use zeroize::Zeroizing;
 
 use super::{
@@ -23,15 +24,24 @@ use crate::{
 /// The data keys, opened.
 #[derive(Debug)]
 pub(super) struct Sealing {
-    ring: KeyRing,
+    pub(super) ring: KeyRing,
     live: LiveSecrets,
     keys: DashMap<Member, DataKey>,
+    /// Held, shared, from wrapping a new data key until it is in the store.
+    wrapping: RwLock<()>,
+    /// One rotation at a time.
+    pub(super) rotating: Mutex<()>,
 }
 
 impl Sealing {
     pub(super) fn new(ring: KeyRing, live: LiveSecrets) -> Self {
-        let keys = DashMap::new();
-        Self { ring, live, keys }
+        Self {
+            ring,
+            live,
+            keys: DashMap::new(),
+            wrapping: RwLock::default(),
+            rotating: Mutex::default(),
+        }
     }
 
     /// Takes a data key as the store has it.
@@ -55,6 +65,7 @@ impl Sealing {
         if let Some(key) = self.data_key(member) {
             return Ok(key);
         }
+        let _wrapping = self.wrapping.read().await;
         let wrapped = self
             .ring
             .wrap(&self.ring.new_data_key(), &key_place(member));
@@ -62,6 +73,11 @@ impl Sealing {
         let closed =
             |error: Unsealable| StoreError::Unavailable(format!("data key of {member}: {error}"));
         self.learn(member, &kept).map_err(closed)
+    }
+
+    /// Waits until no data key is under way to the store that was wrapped before this call.
+    pub(super) async fn settle(&self) {
+        drop(self.wrapping.write().await);
     }
 
     /// Forgets the data key in memory.
@@ -170,7 +186,8 @@ impl Sealing {
     }
 }
 
-fn key_place(member: &Member) -> String {
+/// What a wrapped data key is bound to.
+pub(super) fn key_place(member: &Member) -> String {
     format!("data key v1 {member}")
 }
 

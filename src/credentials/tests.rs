@@ -19,6 +19,7 @@ mod faulty_store;
 mod listing;
 mod managing;
 mod renewing;
+mod rotating;
 mod token_server;
 
 /// One gateway's credentials, with everything they stand on.

@@ -2,8 +2,8 @@
 //!
 //! The line whose id is `fingerprint` holds the fingerprint key. Empty lines and `#` are skipped.
 //!
-//! **Invariant:** written with mode 0600 and never overwritten; a file that group or others may
-//! read or write is refused, because whoever could read it can open every token.
+//! **Invariant:** written with mode 0600, and replaced only as a whole, by a rotation; a file that
+//! group or others may read or write is refused, because whoever could read it can open every token.
 
 use std::{
     ffi::OsString,
@@ -16,7 +16,7 @@ use std::{
 use data_encoding::BASE64;
 use zeroize::Zeroizing;
 
-use super::{KeyRing, Keys, MasterKey};
+use super::{KeyRing, MasterKey, Masters};
 
 const FIRST_LINE: &str = "linkgate-key-v1";
 const FINGERPRINT_ID: &str = "fingerprint";
@@ -42,6 +42,18 @@ pub enum KeyFileError {
         /// Its permission bits.
         mode: u32,
     },
+    /// The variable or the credential does not exist here.
+    #[error("{0} is not set")]
+    Unset(String),
+    /// Somebody changed the file since it was read, in more than by adding keys.
+    #[error("{path}: was changed by another since it was read; restart first")]
+    Changed {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The keys do not come from a file that could be changed from here.
+    #[error("the keys do not come from store.key_file, so they cannot be changed from here")]
+    NoFile,
     /// Not a key file, or a damaged one.
     #[error("{path}: line {line}: {reason}")]
     Malformed {
@@ -62,15 +74,32 @@ pub enum KeyFileError {
     },
 }
 
+/// Who may read a file of keys beside its owner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Readers {
+    /// Nobody.
+    Owner,
+    /// Its group: a systemd credential's access list shows as such, in a folder that is the
+    /// service's alone.
+    Group,
+}
+
 /// Writes a new key file. The name appears only once the content is on disk.
-pub(super) fn write_new(path: &Path, keys: &Keys) -> Result<(), KeyFileError> {
-    write_durably(path, render(keys).as_bytes()).map_err(|source| KeyFileError::Io {
-        path: path.to_owned(),
-        source,
+pub(super) fn write_new(path: &Path, text: &str) -> Result<(), KeyFileError> {
+    // A hard link, unlike a rename, fails if the name is taken.
+    write_durably(path, text, |draft| {
+        let linked = fs::hard_link(draft, path);
+        fs::remove_file(draft)?;
+        linked
     })
 }
 
-fn render(keys: &Keys) -> Zeroizing<String> {
+/// Replaces a key file. Before and after a kill at any moment it holds the old keys or the new ones.
+pub(super) fn replace(path: &Path, text: &str) -> Result<(), KeyFileError> {
+    write_durably(path, text, |draft| fs::rename(draft, path))
+}
+
+pub(super) fn render(masters: &Masters, fingerprint_secret: &[u8; 32]) -> Zeroizing<String> {
     let mut text = Zeroizing::new(format!("{FIRST_LINE}\n"));
     let mut line = |id: &str, secret: &[u8]| {
         let encoded = Zeroizing::new(BASE64.encode(secret));
@@ -78,14 +107,35 @@ fn render(keys: &Keys) -> Zeroizing<String> {
             text.push_str(part);
         }
     };
-    for key in keys.masters() {
+    for key in masters.all() {
         line(&key.id, key.secret.as_slice());
     }
-    line(FINGERPRINT_ID, keys.fingerprint_secret.as_slice());
+    line(FINGERPRINT_ID, fingerprint_secret);
     text
 }
 
-fn write_durably(path: &Path, content: &[u8]) -> io::Result<()> {
+/// One key's line, to be put in front of the others.
+pub(super) fn render_line(key: &MasterKey) -> Zeroizing<String> {
+    let encoded = Zeroizing::new(BASE64.encode(key.secret.as_slice()));
+    Zeroizing::new(format!("{} {}", key.id, &*encoded))
+}
+
+fn write_durably(
+    path: &Path,
+    text: &str,
+    put: impl FnOnce(&Path) -> io::Result<()>,
+) -> Result<(), KeyFileError> {
+    try_write_durably(path, text, put).map_err(|source| KeyFileError::Io {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+fn try_write_durably(
+    path: &Path,
+    text: &str,
+    put: impl FnOnce(&Path) -> io::Result<()>,
+) -> io::Result<()> {
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
@@ -107,17 +157,14 @@ fn write_durably(path: &Path, content: &[u8]) -> io::Result<()> {
         .create_new(true)
         .mode(0o600)
         .open(&draft)?;
-    file.write_all(content)?;
+    file.write_all(text.as_bytes())?;
     file.sync_all()?;
-    // A hard link, unlike a rename, fails if the name is taken.
-    let linked = fs::hard_link(&draft, path);
-    fs::remove_file(&draft)?;
-    linked?;
+    put(&draft)?;
     File::open(folder)?.sync_all()
 }
 
 /// Reads a key file.
-pub(super) fn read(path: &Path) -> Result<KeyRing, KeyFileError> {
+pub(super) fn read(path: &Path, readers: Readers) -> Result<KeyRing, KeyFileError> {
     let failed = |source: io::Error| match source.kind() {
         io::ErrorKind::NotFound => KeyFileError::Missing {
             path: path.to_owned(),
@@ -129,7 +176,11 @@ pub(super) fn read(path: &Path) -> Result<KeyRing, KeyFileError> {
     };
     let file = File::open(path).map_err(failed)?;
     let mode = file.metadata().map_err(failed)?.mode() & 0o7777;
-    if mode & 0o077 != 0 {
+    let others = match readers {
+        Readers::Owner => 0o077,
+        Readers::Group => 0o007,
+    };
+    if mode & others != 0 {
         let path = path.to_owned();
         return Err(KeyFileError::Exposed { path, mode });
     }
@@ -137,14 +188,19 @@ pub(super) fn read(path: &Path) -> Result<KeyRing, KeyFileError> {
     file.take(LIMIT_BYTES)
         .read_to_string(&mut text)
         .map_err(failed)?;
-    parse(&text).map_err(|(line, reason)| KeyFileError::Malformed {
-        path: path.to_owned(),
+    parse(&text, path)
+}
+
+/// Reads a key file's text; `whence` names it in errors.
+pub(super) fn parse(text: &str, whence: &Path) -> Result<KeyRing, KeyFileError> {
+    parse_lines(text).map_err(|(line, reason)| KeyFileError::Malformed {
+        path: whence.to_owned(),
         line,
         reason,
     })
 }
 
-fn parse(text: &str) -> Result<KeyRing, (usize, &'static str)> {
+fn parse_lines(text: &str) -> Result<KeyRing, (usize, &'static str)> {
     let mut masters: Vec<MasterKey> = Vec::new();
     let mut fingerprint_secret = None;
     let mut lines = text.lines().enumerate();

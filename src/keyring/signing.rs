@@ -16,7 +16,7 @@ pub const SIGNATURE_BYTES: usize = 32;
 impl KeyRing {
     /// Signs `text` for the purpose `label` (HMAC-SHA-256 with a key derived from the first one).
     pub fn sign(&self, label: &str, text: &[u8]) -> [u8; SIGNATURE_BYTES] {
-        let signature = hmac::sign(&derived(&self.0.first, label), text);
+        let signature = hmac::sign(&derived(&self.masters().first, label), text);
         signature
             .as_ref()
             .first_chunk()
@@ -27,8 +27,10 @@ impl KeyRing {
     /// Whether any key of this ring signed `text` for the purpose `label`. Takes the same time wherever
     /// a signature differs.
     pub fn verify(&self, label: &str, text: &[u8], signature: &[u8]) -> bool {
-        let mut keys = self.0.masters();
-        keys.any(|key| hmac::verify(&derived(key, label), text, signature).is_ok())
+        let masters = self.masters();
+        masters
+            .all()
+            .any(|key| hmac::verify(&derived(key, label), text, signature).is_ok())
     }
 }
 
@@ -42,17 +44,11 @@ fn derived(key: &MasterKey, label: &str) -> hmac::Key {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::keyring::Keys;
-
     /// A ring with `old` behind a new first key.
     fn rotated(old: &KeyRing) -> KeyRing {
-        let Keys {
-            first,
-            fingerprint_secret,
-            ..
-        } = &*old.0;
-        let new = KeyRing::random().0.first.clone();
-        KeyRing::assemble(new, vec![first.clone()], fingerprint_secret.clone())
+        let new = KeyRing::random().masters().first.clone();
+        let others = vec![old.masters().first.clone()];
+        KeyRing::assemble(new, others, old.0.fingerprint_secret.clone())
     }
 
     #[test]

@@ -100,8 +100,8 @@ fn a_ring_with_a_new_sealing_key_opens_what_the_old_one_sealed() {
     let newer = KeyRing::random();
 
     let both = KeyRing::assemble(
-        newer.0.first.clone(),
-        vec![old.0.first.clone()],
+        newer.masters().first.clone(),
+        vec![old.masters().first.clone()],
         old.0.fingerprint_secret.clone(),
     );
 

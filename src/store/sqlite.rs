@@ -14,8 +14,16 @@ use async_trait::async_trait;
 use rusqlite::Connection;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
-use super::{Change, GrantStore, KeyStore, Lease, OperatorStore, Pending, Row, StoreError};
-use crate::{callers::Key, clock::Clock, exchange::Member, keyring::KeyRing, operators::Operator};
+use super::{
+    Change, GrantStore, KeyStore, Lease, OperatorStore, Pending, Rewrapped, Row, StoreError,
+};
+use crate::{
+    callers::Key,
+    clock::Clock,
+    exchange::Member,
+    keyring::{KeyRing, KeySource},
+    operators::Operator,
+};
 
 mod keys;
 mod leases;
@@ -23,6 +31,7 @@ mod opening;
 mod operators;
 mod outbox;
 mod rows;
+mod wraps;
 
 /// Questions that may wait for the thread; beyond, those who ask wait.
 const QUEUE: usize = 256;
@@ -61,10 +70,10 @@ impl Sqlite {
     /// Opens the file and its key file, or refuses both before writing anything.
     pub(super) fn open(
         path: &Path,
-        key_file: &Path,
+        keys: &KeySource,
         clock: Clock,
     ) -> Result<(Self, KeyRing), StoreError> {
-        let (mut connection, ring) = opening::open(path, key_file)?;
+        let (mut connection, ring) = opening::open(path, keys)?;
         let (jobs, mut queue) = mpsc::channel::<Job>(QUEUE);
         let (closed, closing) = blocking::channel();
         let serve = move || {
@@ -168,6 +177,29 @@ impl GrantStore for Sqlite {
     ) -> Result<Vec<u8>, StoreError> {
         let member = member.clone();
         self.ask(move |connection| rows::keep_data_key(connection, &member, &wrapped))
+            .await
+    }
+
+    async fn rewrap(&self, batch: Vec<Rewrapped>) -> Result<usize, StoreError> {
+        self.ask(move |connection| wraps::rewrap(connection, &batch))
+            .await
+    }
+
+    async fn check_value(&self) -> Result<Vec<u8>, StoreError> {
+        self.ask(|connection| wraps::check_value(connection)).await
+    }
+
+    async fn replace_check_value(&self, old: Vec<u8>, new: Vec<u8>) -> Result<(), StoreError> {
+        self.ask(move |connection| wraps::replace_check_value(connection, &old, &new))
+            .await
+    }
+
+    async fn rotation(&self) -> Result<Option<String>, StoreError> {
+        self.ask(|connection| wraps::rotation(connection)).await
+    }
+
+    async fn mark_rotation(&self, mark: Option<String>) -> Result<(), StoreError> {
+        self.ask(move |connection| wraps::mark_rotation(connection, mark.as_deref()))
             .await
     }
 

@@ -474,6 +474,30 @@ fn no_output_of_any_command_shows_a_secret() {
 }
 
 #[test]
+fn secrets_that_every_user_can_reach_are_remarked() {
+    let world = World::new();
+    let secret = world.folder().join("secret");
+    for (mode, is_remarked, why) in [
+        (0o600, false, "its owner's alone"),
+        (
+            0o640,
+            false,
+            "a group is how secrets are handed to services",
+        ),
+        (0o644, true, "everybody may read it"),
+        (0o602, true, "everybody may replace it"),
+    ] {
+        fs::set_permissions(&secret, fs::Permissions::from_mode(mode)).unwrap();
+
+        let (code, _, told) = run(world.folder(), &["check"], "");
+
+        assert_eq!(code, Some(0), "{why}: {told}");
+        let remark = format!("client_secret_file: every user can reach ./secret (mode {mode:04o})");
+        assert_eq!(told.contains(&remark), is_remarked, "{why}: {told}");
+    }
+}
+
+#[test]
 fn a_reader_that_leaves_is_no_error() {
     let world = World::new();
     let mut child = linkgate(world.folder())

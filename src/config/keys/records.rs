@@ -1,6 +1,6 @@
 //! Keys of what is kept: the store and the support log.
 
-use crate::config::kind::Kind::{Count, Path, Text};
+use crate::config::kind::Kind::{Count, Name, Path, Text, Variable};
 
 use super::{GIB, Key, MIB, bytes, key};
 
@@ -16,6 +16,18 @@ pub(super) const STORE: &[Key] = &[
         Path,
         "data/linkgate.key",
         "the keys that open the store; keep a copy elsewhere: without it all members sign in again",
+    ),
+    key(
+        "store.key_env",
+        Variable,
+        "null",
+        "variable with the same text instead of a file; it can be read in /proc, so a file or credential is better",
+    ),
+    key(
+        "store.key_credential",
+        Name,
+        "null",
+        "systemd credential with the same text instead of a file: its name below $CREDENTIALS_DIRECTORY",
     ),
 ];
 

@@ -13,7 +13,7 @@ use tokio::sync::broadcast;
 
 use crate::{
     exchange::Member,
-    store::{Change, GrantStore, Lease, Pending, Row, StoreError},
+    store::{Change, GrantStore, Lease, Pending, Rewrapped, Row, StoreError},
 };
 
 /// Which writes fail, as on a full disk.
@@ -24,9 +24,27 @@ pub(super) struct Faults {
     pub(super) save: AtomicBool,
     pub(super) lease: AtomicBool,
     pub(super) saves: AtomicUsize,
+    /// Steps of a rotation until one fails, and all after it; one more than there are; 0: all work.
+    turns: AtomicUsize,
 }
 
 impl Faults {
+    /// Lets so many steps of a rotation work, and none after them.
+    pub(super) fn let_turn(&self, steps: usize) {
+        self.turns.store(steps + 1, Ordering::SeqCst);
+    }
+
+    fn turn(&self) -> Result<(), StoreError> {
+        match self.turns.load(Ordering::SeqCst) {
+            0 => Ok(()),
+            1 => Err(StoreError::Unavailable("killed".to_owned())),
+            left => {
+                self.turns.store(left - 1, Ordering::SeqCst);
+                Ok(())
+            }
+        }
+    }
+
     /// From now on every write fails, as those of a dead process.
     pub(super) fn cut_off(&self) {
         for fault in [&self.begin, &self.answered, &self.save, &self.lease] {
@@ -83,6 +101,24 @@ impl GrantStore for FaultyStore {
         wrapped: Vec<u8>,
     ) -> Result<Vec<u8>, StoreError> {
         self.inner.keep_data_key(member, wrapped).await
+    }
+    async fn rewrap(&self, batch: Vec<Rewrapped>) -> Result<usize, StoreError> {
+        self.faults.turn()?;
+        self.inner.rewrap(batch).await
+    }
+    async fn check_value(&self) -> Result<Vec<u8>, StoreError> {
+        self.inner.check_value().await
+    }
+    async fn replace_check_value(&self, old: Vec<u8>, new: Vec<u8>) -> Result<(), StoreError> {
+        self.faults.turn()?;
+        self.inner.replace_check_value(old, new).await
+    }
+    async fn rotation(&self) -> Result<Option<String>, StoreError> {
+        self.inner.rotation().await
+    }
+    async fn mark_rotation(&self, mark: Option<String>) -> Result<(), StoreError> {
+        self.faults.turn()?;
+        self.inner.mark_rotation(mark).await
     }
     async fn take_lease(
         &self,

@@ -4,7 +4,7 @@ use std::{
     fs::{self, DirBuilder, OpenOptions},
     io,
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _},
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
@@ -12,7 +12,7 @@ use std::{
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, params};
 
 use super::StoreError;
-use crate::keyring::{KeyFileError, KeyRing};
+use crate::keyring::{KeyFileError, KeyRing, KeySource};
 
 /// Each file is one layout; its position is the number kept in `user_version`.
 const MIGRATIONS: [&str; 4] = [
@@ -33,22 +33,28 @@ enum Found {
 }
 
 /// Opens `path` and decides about the key file.
-pub(super) fn open(path: &Path, key_file: &Path) -> Result<(Connection, KeyRing), StoreError> {
+pub(super) fn open(path: &Path, keys: &KeySource) -> Result<(Connection, KeyRing), StoreError> {
+    let unusable = |error: KeyFileError| StoreError::KeyFile(Arc::new(error));
     let found = look(path)?;
     let ring = match &found {
-        Found::Nothing => load_or_create(key_file)?,
+        Found::Nothing => keys.load_or_create().map_err(unusable)?,
         Found::Store { check_value } => {
-            let ring = load(key_file)?.ok_or_else(|| StoreError::MissingKey {
-                path: key_file.to_owned(),
+            let ring = keys.load().map_err(unusable)?;
+            let ring = ring.ok_or_else(|| StoreError::MissingKey {
+                keys: keys.to_string(),
             })?;
             if !ring.matches(check_value) {
                 return Err(StoreError::WrongKey {
-                    path: key_file.to_owned(),
+                    keys: keys.to_string(),
+                    needed: KeyRing::key_of(check_value).unwrap_or("?").to_owned(),
                 });
             }
             ring
         }
     };
+    for file in files_of(path) {
+        narrow(&file).map_err(|error| unavailable(&file, &error))?;
+    }
     make_private(path).map_err(|error| unavailable(path, &error))?;
     let mut connection = Connection::open(path)?;
     connection.busy_timeout(BUSY)?;
@@ -123,19 +129,31 @@ fn unavailable(path: &Path, error: &dyn std::error::Error) -> StoreError {
     StoreError::Unavailable(format!("{}: {error}", path.display()))
 }
 
-fn load(key_file: &Path) -> Result<Option<KeyRing>, StoreError> {
-    match KeyRing::load_file(key_file) {
-        Ok(ring) => Ok(Some(ring)),
-        Err(KeyFileError::Missing { .. }) => Ok(None),
-        Err(error) => Err(StoreError::KeyFile(Arc::new(error))),
-    }
+/// The store's file, its write-ahead log and its shared memory.
+fn files_of(path: &Path) -> [PathBuf; 3] {
+    ["", "-wal", "-shm"].map(|suffix| {
+        let mut file = path.as_os_str().to_owned();
+        file.push(suffix);
+        file.into()
+    })
 }
 
-fn load_or_create(key_file: &Path) -> Result<KeyRing, StoreError> {
-    match load(key_file)? {
-        Some(ring) => Ok(ring),
-        None => KeyRing::create_file(key_file).map_err(|e| StoreError::KeyFile(Arc::new(e))),
+/// Takes the rights of group and others away, and says so: whoever had them may have copied it.
+fn narrow(file: &Path) -> io::Result<()> {
+    let mode = match fs::metadata(file) {
+        Ok(metadata) => metadata.permissions().mode() & 0o7777,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    if mode & 0o077 == 0 {
+        return Ok(());
     }
+    tracing::warn!(
+        file = %file.display(),
+        mode = format_args!("{mode:04o}"),
+        "others had rights on the store's file: they are taken away"
+    );
+    fs::set_permissions(file, fs::Permissions::from_mode(0o600))
 }
 
 /// Makes the file with mode 0600, or narrows it; SQLite gives its other files the same mode.

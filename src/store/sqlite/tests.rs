@@ -57,7 +57,7 @@ impl Files {
 async fn sqlite_does_what_every_store_must() {
     let files = files();
     let clock = Clock::system();
-    let (store, _) = Sqlite::open(&files.db, &files.key, clock.clone()).unwrap();
+    let (store, _) = Sqlite::open(&files.db, &(&files.key).into(), clock.clone()).unwrap();
 
     suite::run(&store, &clock).await;
 }

@@ -3,6 +3,7 @@
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::{SocketAddr, TcpStream},
+    os::unix::fs::PermissionsExt as _,
     process::Child,
     sync::mpsc::{Receiver, RecvTimeoutError},
 };
@@ -23,7 +24,9 @@ impl World {
         let linkedin = Sandbox::start();
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("ca.pem"), linkedin.ca_pem()).unwrap();
-        fs::write(folder.path().join("secret"), linkedin.client_secret()).unwrap();
+        let secret = folder.path().join("secret");
+        fs::write(&secret, linkedin.client_secret()).unwrap();
+        fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).unwrap();
         let text = format!(
             "gateway: {{listen: '127.0.0.1:0'}}\nadmin: {{listen: '127.0.0.1:0'}}\n\
              linkedin: {{api_url: '{}', oauth_url: '{}', uploads_url: '{}', ca_file: ca.pem}}\n\

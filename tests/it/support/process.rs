@@ -93,6 +93,11 @@ impl Place {
         self.environment.insert(variable(key), value.to_owned());
     }
 
+    /// Sets a variable of any name.
+    pub(crate) fn set_variable(&mut self, name: &str, value: &str) {
+        self.environment.insert(name.to_owned(), value.to_owned());
+    }
+
     /// Takes such a setting back.
     pub(crate) fn unset(&mut self, key: &str) {
         self.environment.remove(&variable(key));
