@@ -18,6 +18,7 @@ mod ground;
 mod headers;
 mod keys;
 mod kill;
+mod kill_renewals;
 mod leaks;
 mod limits;
 mod oddities;
@@ -30,6 +31,7 @@ mod repetition;
 mod retries;
 mod sandbox_table;
 mod shutdown;
+mod store_keys;
 mod support;
 mod unauthorized;
 mod uploads;
@@ -41,6 +43,7 @@ use support::Storm;
 const STORM: Storm = Storm {
     failing_calls: 300,
     kills: 5,
+    renewal_kills: 6,
     grants: 1_000,
     renewals_per_second: 100,
     held_calls: 3,

@@ -12,6 +12,8 @@ mod frozen;
 mod hold;
 #[path = "../it/kill.rs"]
 mod kill;
+#[path = "../it/kill_renewals.rs"]
+mod kill_renewals;
 #[expect(
     dead_code,
     unused_imports,
@@ -28,6 +30,7 @@ use support::Storm;
 const STORM: Storm = Storm {
     failing_calls: 11_400,
     kills: 100,
+    renewal_kills: 500,
     grants: 100_000,
     renewals_per_second: 400,
     held_calls: 20,

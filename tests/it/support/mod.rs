@@ -27,6 +27,8 @@ pub(crate) struct Storm {
     pub(crate) failing_calls: usize,
     /// Rounds that end with SIGKILL.
     pub(crate) kills: usize,
+    /// Rounds of renewals that end with SIGKILL, with refresh tokens that rotate and that do not.
+    pub(crate) renewal_kills: usize,
     /// Grants that expire in one minute.
     pub(crate) grants: usize,
     /// `renewal.max_per_second` for them.
