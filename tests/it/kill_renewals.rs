@@ -52,6 +52,8 @@ struct Told {
     renewed: u64,
     /// Kills between LinkedIn's answer and our disk: each was reported.
     lost: u64,
+    /// Those among them where LinkedIn did not keep its answer back.
+    lost_at_once: u64,
     /// Intents without an answer that had not reached LinkedIn: reported, too.
     unconfirmed: u64,
     signed_out: u64,
@@ -118,7 +120,7 @@ impl World {
     async fn renew_and_kill(&self, served: Served, round: usize) {
         self.linkedin.clear_faults();
         // Every other round LinkedIn acts at once and answers late: most kills fall in between.
-        if round % 2 == 1 {
+        if is_late(round) {
             let late = Duration::from_millis(round as u64 * 13 % 45);
             self.linkedin
                 .fault(Fault::on("token", Kind::DelayAfter(late)).always());
@@ -179,6 +181,7 @@ impl World {
             } else {
                 assert!(is_reported, "round {round}: lost in silence: {grant}");
                 told.lost += 1;
+                told.lost_at_once += u64::from(!is_late(round.saturating_sub(1)));
                 told.signed_out += u64::from(!self.try_once_more(served, who, round).await);
                 self.note_newest(&ring, who);
             }
@@ -246,6 +249,11 @@ impl World {
         }
         served.terminate().await;
     }
+}
+
+/// Whether LinkedIn keeps its answers back in this round.
+fn is_late(round: usize) -> bool {
+    round % 2 == 1
 }
 
 fn name(n: usize) -> String {

@@ -16,7 +16,7 @@ use std::{
 
 use linkgate::{keyring::KeyRing, sandbox::Sandbox};
 use serde_json::Value;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use crate::support::{
     caller::Connection,
@@ -133,8 +133,20 @@ async fn a_rotation_that_is_killed_is_brought_to_its_end_by_the_next_start() {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
+        let limit = Instant::now() + Duration::from_secs(30);
+        while !served
+            .said()
+            .contains("a rotation of the master key begins")
+        {
+            assert!(
+                Instant::now() < limit,
+                "no rotation begins: {}",
+                served.said()
+            );
+            sleep(Duration::from_micros(100)).await; // looked at again, not relied on
+        }
         // The moment of the kill is what varies, not what is waited for.
-        sleep(Duration::from_micros(round * 4_001 % 48_000)).await;
+        sleep(Duration::from_micros(round * 700)).await;
         served.kill().await;
         command.wait().unwrap();
 
