@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod alerts;
 mod architecture;
 mod bodies;
 mod command_line;

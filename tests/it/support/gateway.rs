@@ -17,7 +17,7 @@ use linkgate::{
     metrics::Metrics,
     proxy::{self, LinkedIn, Parts, Proxy, Retry, SignInLinks},
     sandbox::{Sandbox, TokenAnswer},
-    store,
+    store::{self, Store},
     web::{self, Listener},
 };
 
@@ -33,6 +33,9 @@ pub(crate) struct Gateway {
     /// A key for every member.
     pub(crate) key: String,
     pub(crate) proxy: Option<Proxy>,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) dialer: Dialer,
+    pub(crate) recorder: Recorder,
     /// Where members sign in, if the plan has such a door.
     door: Option<(Connect, Listener)>,
     log: Option<Log>,
@@ -310,8 +313,7 @@ impl<'a> Plan<'a> {
     }
 
     pub(crate) async fn start(mut self) -> Gateway {
-        let folder = self.folder.take();
-        let folder = folder.unwrap_or_else(|| Arc::new(tempfile::tempdir().unwrap()));
+        let folder = self.folder();
         let house = tokio::runtime::Handle::current();
         let dialer = self.dialer(folder.path());
         let key_file = folder.path().join("linkgate.key");
@@ -320,7 +322,7 @@ impl<'a> Plan<'a> {
         let live = LiveSecrets::new(ring.clone());
         let (metrics, clock) = (Metrics::default(), self.clock.clone());
         let foundations = Foundations {
-            store,
+            store: store.clone(),
             ring: ring.clone(),
             live: live.clone(),
             clock: clock.clone(),
@@ -330,14 +332,12 @@ impl<'a> Plan<'a> {
         };
         let credentials = self.credentials(foundations).await;
         let callers = Callers::new(clock.clone(), live.clone());
-        let door = self.door.take().map(|settings| {
-            let on = connect::Foundations {
-                credentials: credentials.clone(),
-                ring: ring.clone(),
-                clock: clock.clone(),
-            };
-            Connect::new(settings, on)
-        });
+        let on = connect::Foundations {
+            credentials: credentials.clone(),
+            ring: ring.clone(),
+            clock: clock.clone(),
+        };
+        let door = self.door.take().map(|door| Connect::new(door, on));
         self.incidents.directory = folder.path().join("incidents");
         let (recorder, log) =
             Recorder::start(self.incidents, ring, live, clock.clone(), metrics.shard()).unwrap();
@@ -345,9 +345,9 @@ impl<'a> Plan<'a> {
             credentials: credentials.clone(),
             callers: callers.clone(),
             sign_in_links: links(door.as_ref()),
-            recorder,
+            recorder: recorder.clone(),
             metrics: metrics.clone(),
-            dialer,
+            dialer: dialer.clone(),
             clock: clock.clone(),
             house,
         };
@@ -361,6 +361,9 @@ impl<'a> Plan<'a> {
             callers,
             key: String::new(),
             proxy: Some(proxy),
+            store,
+            dialer,
+            recorder,
             door,
             log: Some(log),
             folder,
@@ -368,6 +371,12 @@ impl<'a> Plan<'a> {
         };
         gateway.key = gateway.make_key(Covers::AnyMember, &[]);
         gateway
+    }
+
+    /// The folder it is to have, or a new one.
+    fn folder(&mut self) -> Arc<tempfile::TempDir> {
+        let given = self.folder.take();
+        given.unwrap_or_else(|| Arc::new(tempfile::tempdir().unwrap()))
     }
 
     /// The way to the sandbox, or to what stands in its place.

@@ -1,5 +1,5 @@
 //! A LinkedIn made by hand: keeps every request byte for byte and answers with given bytes, whatever
-//! they are. For what the sandbox is too well-behaved to do.
+//! they are. For what the sandbox is too well-behaved to do, and for receivers of notices.
 
 use std::{
     net::SocketAddr,
@@ -31,12 +31,18 @@ struct Seen {
     requests: Mutex<Vec<Bytes>>,
     connections: AtomicUsize,
     bytes: Mutex<Vec<u8>>,
+    answer: Mutex<Bytes>,
 }
 
 impl Peer {
-    /// Gives each request these bytes and keeps the connection.
+    /// Gives each request these bytes and keeps the connection; with none, the request waits.
     pub(crate) async fn answering(answer: impl Into<Bytes>) -> Self {
-        Self::start(answer.into(), None).await
+        Self::answering_at("127.0.0.1:0".parse().unwrap(), answer).await
+    }
+
+    /// The same at this address.
+    pub(crate) async fn answering_at(at: SocketAddr, answer: impl Into<Bytes>) -> Self {
+        Self::start(at, answer.into(), None).await
     }
 
     /// The same behind TLS.
@@ -44,24 +50,31 @@ impl Peer {
         answer: impl Into<Bytes>,
         config: rustls::ServerConfig,
     ) -> Self {
-        Self::start(answer.into(), Some(TlsAcceptor::from(Arc::new(config)))).await
+        let tls = Some(TlsAcceptor::from(Arc::new(config)));
+        Self::start("127.0.0.1:0".parse().unwrap(), answer.into(), tls).await
     }
 
-    async fn start(answer: Bytes, tls: Option<TlsAcceptor>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    /// Gives these bytes from now on.
+    pub(crate) fn now_answers(&self, answer: impl Into<Bytes>) {
+        *self.seen.answer.lock().unwrap() = answer.into();
+    }
+
+    async fn start(at: SocketAddr, answer: Bytes, tls: Option<TlsAcceptor>) -> Self {
+        let listener = TcpListener::bind(at).await.unwrap();
         let address = listener.local_addr().unwrap();
         let seen = Arc::<Seen>::default();
+        *seen.answer.lock().unwrap() = answer;
         let (here, is_tls) = (Arc::clone(&seen), tls.is_some());
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 here.connections.fetch_add(1, Ordering::SeqCst);
-                let (seen, answer, tls) = (Arc::clone(&here), answer.clone(), tls.clone());
+                let (seen, tls) = (Arc::clone(&here), tls.clone());
                 drop(tokio::spawn(async move {
                     match tls {
-                        None => serve(stream, &seen, &answer).await,
+                        None => serve(stream, &seen).await,
                         Some(tls) => {
                             if let Ok(stream) = tls.accept(stream).await {
-                                serve(stream, &seen, &answer).await;
+                                serve(stream, &seen).await;
                             }
                         }
                     }
@@ -74,6 +87,10 @@ impl Peer {
             seen,
             task,
         }
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// `localhost`, so that a certificate can name it.
@@ -109,14 +126,15 @@ impl Drop for Peer {
     }
 }
 
-async fn serve<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, seen: &Seen, answer: &Bytes) {
+async fn serve<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, seen: &Seen) {
     let mut buffer = Vec::new();
     loop {
         while let Some(length) = whole(&buffer) {
             let rest = buffer.split_off(length);
             seen.requests.lock().unwrap().push(buffer.into());
             buffer = rest;
-            if stream.write_all(answer).await.is_err() || stream.flush().await.is_err() {
+            let answer = seen.answer.lock().unwrap().clone();
+            if stream.write_all(&answer).await.is_err() || stream.flush().await.is_err() {
                 return;
             }
         }
