@@ -47,6 +47,9 @@ mod teller;
 mod watch;
 mod webhook;
 
+#[cfg(test)]
+mod tests;
+
 pub use event::{Event, Fate};
 pub use linkedin::{Bounds, Seen};
 pub use signature::{BadSecret, SigningSecret};
@@ -74,9 +77,10 @@ pub struct Settings {
     pub max_retry_delay: Duration,
     /// A notice that waited for longer is dropped.
     pub give_up_after: Duration,
-    /// How long changes are gathered before they are looked at, so that what follows a grant's end
-    /// (its verdict, a thousand others) is part of what is told.
+    /// How long changes are gathered before they are looked at, so that many at once are one step.
     pub settle: Duration,
+    /// How long the end of a grant waits for LinkedIn's word on why, before it is told without.
+    pub verdict_wait: Duration,
     /// Renewals in a row that must fail before that is told.
     pub failing_renewals: u32,
     /// When LinkedIn counts as failing.
@@ -88,6 +92,8 @@ impl Settings {
     pub const MINUTE: Duration = Duration::from_secs(60);
     /// Default of [`Settings::settle`].
     pub const SETTLE: Duration = Duration::from_secs(2);
+    /// Default of [`Settings::verdict_wait`]: an introspection takes two seconds at most.
+    pub const VERDICT_WAIT: Duration = Duration::from_secs(4);
 }
 
 /// Makes the link by which a member signs in; none where members cannot sign in through this gateway.

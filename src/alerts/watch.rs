@@ -4,7 +4,11 @@
 //! look, so one that is lost, late or said twice does no harm.
 //! **Neighbours:** `alerts::fact` says what is so; `alerts::teller` what of it is new.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use tokio::{
     sync::{
@@ -60,6 +64,7 @@ pub(super) async fn run(shared: Arc<Shared>, sources: Sources, mut end: watch::R
         }
     }
     watch.drain(&mut notices);
+    watch.is_last = true;
     watch.look().await;
 }
 
@@ -81,9 +86,11 @@ async fn start(shared: &Arc<Shared>, sources: &Sources) -> Watch {
                     seen_of_linkedin: sources.linkedin.clone(),
                     shared: Arc::clone(shared),
                     teller,
-                    members: HashSet::new(),
+                    members: BTreeSet::new(),
                     applications: HashSet::new(),
                     is_all: true,
+                    unexplained: HashMap::new(),
+                    is_last: false,
                     is_store_failing: false,
                 };
             }
@@ -100,10 +107,14 @@ struct Watch {
     teller: Teller,
     judge: Judge,
     seen_of_linkedin: Option<SeenOfLinkedIn>,
-    /// Where to look.
-    members: HashSet<Member>,
+    /// Where to look; in order, so that many are told in the order of their names.
+    members: BTreeSet<Member>,
     applications: HashSet<Name>,
     is_all: bool,
+    /// Whose end LinkedIn has not explained yet, and since when that is waited for.
+    unexplained: HashMap<Member, Instant>,
+    /// What is not told now is told by the next start.
+    is_last: bool,
     is_store_failing: bool,
 }
 
@@ -162,7 +173,7 @@ impl Watch {
 
     async fn look_at(
         &mut self,
-        members: &HashSet<Member>,
+        members: &BTreeSet<Member>,
         applications: &HashSet<Name>,
     ) -> Result<(), StoreError> {
         let mut batch = Batch::default();
@@ -191,11 +202,11 @@ impl Watch {
         self.tell(batch).await
     }
 
-    fn judge_member(&self, member: &Member, grant: Option<&GrantSummary>, batch: &mut Batch) {
-        let (shared, told) = (&self.shared, &self.teller.told);
+    fn judge_member(&mut self, member: &Member, grant: Option<&GrantSummary>, batch: &mut Batch) {
+        let (shared, told) = (Arc::clone(&self.shared), &self.teller.told);
         let failing = shared.credentials.failing(member);
         let enough = shared.settings.failing_renewals;
-        let facts = grant.map_or_else(Vec::new, |grant| {
+        let mut facts = grant.map_or_else(Vec::new, |grant| {
             fact::of_grant(grant, failing.as_ref(), enough, shared.clock.now())
         });
         for event in [
@@ -212,7 +223,31 @@ impl Watch {
         if let Some(renewed_at) = grant.and_then(|grant| grant.last_renewal) {
             self.judge_renewed(&member.application, renewed_at, batch);
         }
+        if facts.iter().all(|fact| fact.event != Event::SignInNeeded) {
+            self.unexplained.remove(member);
+        }
+        facts.retain(|fact| !self.waits_for_verdict(fact));
         batch.facts.extend(facts);
+    }
+
+    /// Whether this is an end that LinkedIn may still explain; it is looked at again then.
+    fn waits_for_verdict(&mut self, fact: &Fact) -> bool {
+        let Details::Member(about) = &fact.details else {
+            return false;
+        };
+        let is_open = fact.event == Event::SignInNeeded && about.verdict.is_none();
+        let is_new = |key: &String| !self.teller.told.contains_key(key);
+        if !is_open || self.is_last || !fact.key.as_ref().is_some_and(is_new) {
+            self.unexplained.remove(&about.member);
+            return false;
+        }
+        let since = self.unexplained.entry(about.member.clone());
+        let since = *since.or_insert_with(Instant::now);
+        let waits = since.elapsed() < self.shared.settings.verdict_wait;
+        if waits {
+            self.members.insert(about.member.clone());
+        }
+        waits
     }
 
     /// A renewal that worked shows that what was told of the application is over.

@@ -52,6 +52,7 @@ fn settings(webhooks: Vec<Webhook>) -> Settings {
         max_retry_delay: Duration::from_millis(100),
         give_up_after: Duration::from_secs(3 * 86_400),
         settle: Duration::from_millis(20),
+        verdict_wait: Duration::from_millis(100),
         failing_renewals: 1,
         linkedin: Bounds {
             over: Duration::from_secs(2),

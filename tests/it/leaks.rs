@@ -9,7 +9,7 @@ use linkgate::sandbox::{Fault, Kind, Sandbox};
 use rustix::process::Signal;
 
 use crate::support::{
-    Connection, Reply,
+    Connection, Peer, Reply,
     canary::Hunt,
     process::{Ended, Place, Served, head},
 };
@@ -25,12 +25,15 @@ type Sinks = BTreeMap<String, Vec<u8>>;
 #[tokio::test(flavor = "multi_thread")]
 async fn no_secret_is_written_anywhere_after_trouble_of_every_kind() {
     let linkedin = Sandbox::start();
-    let place = watched(Place::before_tls(&linkedin));
+    let receiver = Peer::answering("HTTP/1.1 204 No Content\r\n\r\n").await;
+    let place = told(watched(Place::before_tls(&linkedin)), &receiver);
     for name in ["ada", "grace", "joan", "mary"] {
         place.import(&linkedin, name);
     }
     let key = place.key();
-    let hunt = hunt(&linkedin, &key);
+    let hunt = hunt(&linkedin, &key)
+        .and("webhook secret", WEBHOOK_SECRET)
+        .and("webhook's address", WEBHOOK_PATH);
     let served = place.serve().await;
     let mut sinks = Sinks::new();
 
@@ -38,6 +41,7 @@ async fn no_secret_is_written_anywhere_after_trouble_of_every_kind() {
     ask_commands(&place, &mut sinks);
     ask_admin(&place, &served, &mut sinks).await;
     sinks.insert("stderr".to_owned(), served.terminate().await.into_bytes());
+    sinks.insert("notices".to_owned(), notices(&receiver));
 
     let hunt = with_live_tokens(hunt, &linkedin);
     assert_clean(&hunt, &place, &sinks);
@@ -90,6 +94,34 @@ fn watched(place: Place) -> Place {
         .with("log.directory", logs.to_str().unwrap())
         .with("retry.base_delay_ms", "1")
         .with("incidents.max_per_minute", "10000")
+}
+
+/// In base64, as it stands behind `whsec_`.
+const WEBHOOK_SECRET: &str = "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+const WEBHOOK_PATH: &str = "T0ChatTools/B0PathsAreSecrets";
+
+/// Whose trouble is told to this receiver.
+fn told(place: Place, receiver: &Peer) -> Place {
+    place
+        .with("alerts.webhooks.0.name", "chat")
+        .with("alerts.webhooks.0.url_env", "CHAT_URL")
+        .with("alerts.webhooks.0.secret_env", "CHAT_SECRET")
+        .with_variable("CHAT_URL", &format!("{}/{WEBHOOK_PATH}", receiver.url()))
+        .with_variable("CHAT_SECRET", &format!("whsec_{WEBHOOK_SECRET}"))
+}
+
+/// The bodies that the receiver was sent.
+fn notices(receiver: &Peer) -> Vec<u8> {
+    let body = |request: &bytes::Bytes| {
+        let end = memchr::memmem::find(request, b"\r\n\r\n").unwrap();
+        request.slice(end..).to_vec()
+    };
+    let all: Vec<u8> = receiver.requests().iter().flat_map(body).collect();
+    for word in ["alerts.test", "member.sign_in_needed"] {
+        let is_there = memchr::memmem::find(&all, word.as_bytes()).is_some();
+        assert!(is_there, "{word}: {}", String::from_utf8_lossy(&all));
+    }
+    all
 }
 
 fn hunt(linkedin: &Sandbox, key: &str) -> Hunt {
@@ -266,6 +298,8 @@ fn ask_commands(place: &Place, sinks: &mut Sinks) {
         &["keys", "list", "--json"],
         &["incidents", "list"],
         &["incidents", "list", "--json"],
+        &["alerts", "test"],
+        &["alerts", "list", "--json"],
     ] {
         ask(arguments);
     }

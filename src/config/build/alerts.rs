@@ -114,6 +114,7 @@ impl Builder<'_> {
             max_retry_delay: self.read.secs("alerts.max_retry_delay_secs")?,
             give_up_after: self.read.secs("alerts.give_up_hours")?.saturating_mul(3600),
             settle: Settings::SETTLE,
+            verdict_wait: Settings::VERDICT_WAIT,
             failing_renewals: self.read.small("alerts.failing_renewals")?,
             linkedin: Bounds {
                 over: self.read.secs("alerts.linkedin_failing_secs")?,

@@ -1,6 +1,9 @@
 //! The real program: notices that outlive a SIGKILL, and `linkgate alerts`.
 
-use crate::support::process::{Place, Served};
+use crate::support::{
+    gateway::free_address,
+    process::{Place, Served},
+};
 
 use super::*;
 
@@ -29,7 +32,10 @@ async fn a_notice_outlives_a_kill_between_its_write_and_its_delivery() {
     let linkedin = Sandbox::start();
     // It takes the request and says nothing: whether it was taken is not known.
     let receiver = Peer::answering("").await;
-    let place = place(&linkedin, receiver.address());
+    let door = free_address().to_string();
+    let place = place(&linkedin, receiver.address())
+        .with("connect.listen", &door)
+        .with("connect.public_url", &format!("http://{door}"));
     place.import(&linkedin, "ada");
     let key = place.key();
     let served = place.serve().await;
@@ -43,6 +49,12 @@ async fn a_notice_outlives_a_kill_between_its_write_and_its_delivery() {
 
     assert_eq!(all[0].id, all[1].id, "so a receiver knows it for the same");
     assert_eq!(all[0].body, all[1].body);
+    let link = all[0].data("connect_url").as_str().unwrap();
+    assert!(
+        link.starts_with(&format!("http://{door}/connect/")),
+        "{link}"
+    );
+    assert!(all[0].text().ends_with(link), "{}", all[0].text());
     let mut left = waiting(&place);
     while !left.is_empty() {
         left = waiting(&place);

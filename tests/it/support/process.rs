@@ -98,6 +98,12 @@ impl Place {
         self.environment.insert(name.to_owned(), value.to_owned());
     }
 
+    /// Sets a variable that the configuration names.
+    pub(crate) fn with_variable(mut self, name: &str, value: &str) -> Self {
+        self.environment.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
     /// Takes such a setting back.
     pub(crate) fn unset(&mut self, key: &str) {
         self.environment.remove(&variable(key));
