@@ -1,6 +1,6 @@
 //! The API: the pages' data and changes as JSON, for programs with an operator's token.
 //!
-//! **Invariant:** a member is told as [`GrantSummary`](crate::credentials::GrantSummary) tells it, field by
+//! **Invariant:** a member is told as [`GrantSummary`] tells it, field by
 //! field; every refusal is a problem (RFC 9457); no answer holds a token.
 
 use std::{sync::Arc, time::Duration};

@@ -107,7 +107,7 @@ struct Watch {
     teller: Teller,
     judge: Judge,
     seen_of_linkedin: Option<SeenOfLinkedIn>,
-    /// Where to look; in order, so that many are told in the order of their names.
+    /// Where to look.
     members: BTreeSet<Member>,
     applications: HashSet<Name>,
     is_all: bool,
