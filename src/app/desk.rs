@@ -72,6 +72,7 @@ impl Desk {
                 within_secs,
             } => self.forecast(application.as_deref(), within_secs),
             Order::ShowMember { member } => self.show_member(&member),
+            Order::IntrospectMember { member } => self.introspect(&member).await,
             Order::RenewMember { member } => self.renew(&member).await,
             Order::DisconnectMember { member } => self.disconnect(&member).await,
             Order::ConnectMember { member } => self.connect_member(&member),
@@ -128,7 +129,7 @@ impl Desk {
         value(
             &self
                 .credentials
-                .import(&member, answer)
+                .take_over(&member, answer)
                 .await
                 .map_err(|error| managed(&error))?,
         )
@@ -167,6 +168,19 @@ impl Desk {
                 .show(&member)
                 .map_err(|error| managed(&error))?,
         )
+    }
+
+    async fn introspect(&self, named: &MemberNamed) -> Done {
+        let member = self.member(named)?;
+        let told = self.credentials.introspect(&member).await;
+        let mut shown = value(&told.map_err(|error| managed(&error))?)?;
+        if let Some(fields) = shown.as_object_mut() {
+            let name = member.name.as_ref().map(Name::as_str);
+            fields.insert("name".to_owned(), Value::from(name));
+            let application = member.application.as_str();
+            fields.insert("application".to_owned(), Value::from(application));
+        }
+        Ok(shown)
     }
 
     async fn renew(&self, named: &MemberNamed) -> Done {
@@ -388,7 +402,9 @@ fn managed(error: &ManageError) -> Refusal {
             Refusal::Missing(text)
         }
         ManageError::ApplicationsOwn | ManageError::BadAnswer(_) => Refusal::Malformed(text),
-        ManageError::AnotherMember(_)
+        ManageError::NotTaken(_)
+        | ManageError::NotTold(_)
+        | ManageError::AnotherMember(_)
         | ManageError::AlreadyNamed(_)
         | ManageError::Store(_)
         | ManageError::Refused(_) => Refusal::Failed(text),

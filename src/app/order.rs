@@ -37,6 +37,11 @@ pub enum Order {
         /// Whose.
         member: MemberNamed,
     },
+    /// Asks LinkedIn what it thinks of a token.
+    IntrospectMember {
+        /// Whose.
+        member: MemberNamed,
+    },
     /// Renews a grant now.
     RenewMember {
         /// Whose.

@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::{
     app::{MemberNamed, Order, TokenText},
     config::Environment,
+    incident::page,
     secret::Secret,
 };
 
@@ -36,6 +37,14 @@ pub(super) enum Command {
     Forecast(Asked),
     /// Show one member
     Show {
+        #[command(flatten)]
+        named: Named,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Ask `LinkedIn` what it thinks of a member's access token
+    Introspect {
         #[command(flatten)]
         named: Named,
         /// Print JSON
@@ -116,12 +125,13 @@ pub(super) fn run(command: Command, file: &Path, environment: &Environment) -> R
             let grant = execute(Order::ShowMember {
                 member: named.into(),
             })?;
-            let shown = if json {
-                print::json(&grant)
-            } else {
-                print::fields(&grant)
-            };
-            Ok(shown?)
+            shown(&grant, json)
+        }
+        Command::Introspect { named, json } => {
+            let told = execute(Order::IntrospectMember {
+                member: named.into(),
+            })?;
+            shown(&told, json)
         }
         Command::Renew(named) => {
             let grant = execute(Order::RenewMember {
@@ -136,6 +146,15 @@ pub(super) fn run(command: Command, file: &Path, environment: &Environment) -> R
             told("disconnected", &grant)
         }
     }
+}
+
+fn shown(item: &Value, json: bool) -> Result<(), End> {
+    let shown = if json {
+        print::json(item)
+    } else {
+        print::fields(item)
+    };
+    Ok(shown?)
 }
 
 fn token_answer() -> Result<TokenText, End> {
@@ -207,5 +226,10 @@ fn told(what: &str, grant: &Value) -> Result<(), End> {
         text("application"),
         text("state")
     );
-    Ok(print::line(&line)?)
+    print::line(&line)?;
+    let remarks = grant.get("remarks").and_then(Value::as_array);
+    for remark in remarks.into_iter().flatten().filter_map(Value::as_str) {
+        print::remark(&page::shown(remark))?;
+    }
+    Ok(())
 }

@@ -304,11 +304,7 @@ impl TokenAnswer {
 
     /// The scopes; LinkedIn separates them by spaces, commas or `+`, escaped or not.
     pub(super) fn scopes(&self) -> Option<Vec<String>> {
-        let text = self.scope.as_ref()?.replace("%20", " ");
-        let scopes = text
-            .split([' ', ',', '+'])
-            .filter(|scope| !scope.is_empty());
-        Some(scopes.map(str::to_owned).collect())
+        self.scope.as_deref().map(split_scopes)
     }
 
     /// The member's URN, where an import told it.
@@ -355,6 +351,15 @@ impl TokenAnswer {
             verdict: None,
         }
     }
+}
+
+/// The scopes in a text of LinkedIn's.
+pub(super) fn split_scopes(text: &str) -> Vec<String> {
+    let text = text.replace("%20", " ");
+    let scopes = text
+        .split([' ', ',', '+'])
+        .filter(|scope| !scope.is_empty());
+    scopes.map(str::to_owned).collect()
 }
 
 /// Under which circumstances an answer becomes a grant.

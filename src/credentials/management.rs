@@ -5,12 +5,16 @@
 
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer, ser::SerializeMap as _};
+use tracing::warn;
 
 use super::{
-    BadAnswer, Credentials, Refused, Verdict, forecast,
+    Application, BadAnswer, Credentials, Introspection, Refused, Verdict, forecast,
     grant::{Grant, State, Terms, TokenAnswer},
     identity::{self, NotKept, Unknown},
+    importing,
+    oauth::Introspected,
+    recovery,
     refresher::{self, Goal},
     run, uses,
 };
@@ -142,11 +146,24 @@ pub struct GrantSummary {
     pub fingerprint: String,
     /// The member's name as LinkedIn gave it at sign-in.
     pub full_name: Option<String>,
-    /// Why it ended, where LinkedIn was asked.
+    /// Why it ended, where LinkedIn was asked. In JSON `verdict` is its sentence, `verdict_kind` its
+    /// word.
+    #[serde(flatten, serialize_with = "sentence_and_word")]
     pub verdict: Option<Verdict>,
     /// What an operator should know of the change that was just made.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub remarks: Vec<String>,
+}
+
+fn sentence_and_word<S: Serializer>(
+    verdict: &Option<Verdict>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    let mut fields = serializer.serialize_map(Some(2))?;
+    let verdict = verdict.as_ref();
+    fields.serialize_entry("verdict", &verdict.map(ToString::to_string))?;
+    fields.serialize_entry("verdict_kind", &verdict.map(Verdict::kind))?;
+    fields.end()
 }
 
 /// Why a change was not made.
@@ -167,6 +184,12 @@ pub enum ManageError {
     /// The store did not take it.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// LinkedIn says that it is worth nothing.
+    #[error("not taken: {0}")]
+    NotTaken(Verdict),
+    /// LinkedIn did not say what a token is.
+    #[error("LinkedIn did not say: {0}")]
+    NotTold(String),
     /// The name belongs to another LinkedIn member.
     #[error(
         "the token is another LinkedIn member's than the one {0} was so far; disconnect {0} first"
@@ -181,7 +204,7 @@ pub enum ManageError {
 }
 
 impl ManageError {
-    fn not_kept(why: NotKept, member: &Member) -> Self {
+    pub(super) fn not_kept(why: NotKept, member: &Member) -> Self {
         match why {
             NotKept::AnotherMember | NotKept::Unverified => Self::AnotherMember(member.clone()),
             NotKept::AlreadyNamed(other) => Self::AlreadyNamed(other),
@@ -191,18 +214,25 @@ impl ManageError {
 }
 
 impl Credentials {
-    /// Takes in what LinkedIn's token endpoint answered for `member`, over whatever was there.
+    /// The application, if tokens may be brought in for this member.
+    pub(super) fn importable(&self, member: &Member) -> Result<&Application, ManageError> {
+        if member.name.is_none() {
+            return Err(ManageError::ApplicationsOwn);
+        }
+        let known = self.0.applications.get(&member.application);
+        let known =
+            known.ok_or_else(|| ManageError::UnknownApplication(member.application.clone()))?;
+        Ok(&known.application)
+    }
+
+    /// Takes in what LinkedIn's token endpoint answered for `member`, over whatever was there, on the
+    /// asker's word: LinkedIn is not asked ([`Credentials::take_over`] does that).
     ///
     /// # Errors
     /// [`ManageError`]; nothing has changed then.
     pub async fn import(&self, member: &Member, json: &str) -> Result<GrantSummary, ManageError> {
         let shared = &self.0;
-        if member.name.is_none() {
-            return Err(ManageError::ApplicationsOwn);
-        }
-        if !shared.applications.contains_key(&member.application) {
-            return Err(ManageError::UnknownApplication(member.application.clone()));
-        }
+        self.importable(member)?;
         let answer = TokenAnswer::parse(json.as_bytes())?;
         let terms = Terms {
             now: shared.now(),
@@ -233,6 +263,52 @@ impl Credentials {
         let unknown = || ManageError::UnknownMember(member.clone());
         let grant = self.0.cache.grant(member).ok_or_else(unknown)?;
         Ok(self.summary(member, &grant))
+    }
+
+    /// Asks LinkedIn what it thinks of the member's access token now; an expiry that was not known is
+    /// known from then on.
+    ///
+    /// # Errors
+    /// [`ManageError::UnknownMember`]; [`ManageError::NotTaken`] where LinkedIn does not know the token
+    /// or refuses the application, [`ManageError::NotTold`] where it did not answer.
+    pub async fn introspect(&self, member: &Member) -> Result<Introspection, ManageError> {
+        let shared = &self.0;
+        let unknown = || ManageError::UnknownMember(member.clone());
+        let grant = shared.cache.grant(member).ok_or_else(unknown)?;
+        let known = shared.applications.get(&member.application);
+        let known = known.ok_or_else(unknown)?;
+        let (endpoint, time) = (&shared.endpoint, shared.settings.post_time);
+        let told = endpoint
+            .introspect(&known.application, &grant.access, time)
+            .await;
+        match told {
+            Introspected::Told(told) => {
+                self.learn(member, &grant, &told).await;
+                Ok(told)
+            }
+            Introspected::NotKnown => Err(ManageError::NotTaken(Verdict::NotKnown)),
+            Introspected::Misconfigured { .. } => {
+                Err(ManageError::NotTaken(Verdict::MisconfiguredSecret))
+            }
+            Introspected::Unavailable { reason } => Err(ManageError::NotTold(reason)),
+        }
+    }
+
+    /// Keeps an expiry or scopes that were not known before. Whatever saves meanwhile knows better.
+    async fn learn(&self, member: &Member, grant: &Grant, told: &Introspection) {
+        let is_ours = !told.is_foreign(&self.0.context(member).client_id);
+        let lacks = grant.access.expires_at.is_none() || grant.scopes.is_empty();
+        if !is_ours || !lacks {
+            return;
+        }
+        let mut taught = grant.clone();
+        importing::learn(&mut taught, told);
+        taught.version += 1;
+        match recovery::save(&self.0, member, &taught).await {
+            Ok(()) => drop(self.0.cache.publish_renewed(member, taught)),
+            Err(StoreError::Moved) => recovery::reload(&self.0, member).await,
+            Err(error) => warn!(%member, %error, "a learnt expiry was not saved"),
+        }
     }
 
     /// Renews a grant now, whatever is left of its life and however the last renewal went.
@@ -290,6 +366,7 @@ impl Credentials {
         shared.sealing.forget(member);
         shared.cooling.forgive_member(member);
         shared.unconfirmed.remove(member);
+        shared.asked.forget(member);
         match was_stored || was_known {
             true => Ok(()),
             false => Err(ManageError::UnknownMember(member.clone())),

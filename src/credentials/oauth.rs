@@ -12,7 +12,7 @@ use http::{HeaderMap, StatusCode, header};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use super::{Application, grant::TokenAnswer};
+use super::{Application, Verdict, grant::TokenAnswer};
 use crate::{
     dial::{BaseUrl, Dialer},
     secret::Secret,
@@ -20,11 +20,14 @@ use crate::{
 
 mod code;
 mod form;
+mod introspection;
 mod trip;
 mod userinfo;
 
 pub use code::AuthorizationCode;
 pub(super) use code::{CodeFailure, authorization_url};
+pub(super) use introspection::Introspected;
+pub use introspection::Introspection;
 pub(super) use userinfo::{UserInfo, Who};
 
 use form::form;
@@ -102,8 +105,12 @@ pub(super) fn classify(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> 
         return transient(format!("token endpoint answered {}", status.as_u16()));
     };
     let description = told.error_description.to_ascii_lowercase();
+    let reason = match told.error.starts_with("invalid_client") {
+        true => format!("{}; ", Verdict::MisconfiguredSecret),
+        false => String::new(),
+    };
     let reason = format!(
-        "token endpoint answered {} {}: {}",
+        "{reason}token endpoint answered {} {}: {}",
         status.as_u16(),
         printable(&told.error),
         printable(&told.error_description)

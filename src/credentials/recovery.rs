@@ -23,6 +23,7 @@ use super::{
     flight::{self, Found},
     forecast::Census,
     grant::{Grant, Terms},
+    investigating::{self, Asked},
     oauth::Endpoint,
     refresher::Flights,
     scheduler::{Agenda, Ahead},
@@ -86,6 +87,7 @@ pub(super) fn shared(settings: Settings, on: Foundations) -> Result<Arc<Shared>,
         health: Health::default(),
         store: on.store,
         unconfirmed: DashMap::new(),
+        asked: Asked::new(),
         naming: tokio::sync::Mutex::default(),
         settings,
     }))
@@ -195,17 +197,24 @@ async fn complete(
     Ok(())
 }
 
-async fn save(shared: &Shared, member: &Member, grant: &Grant) -> Result<(), StoreError> {
+/// Saves a grant over the version before it.
+pub(super) async fn save(
+    shared: &Shared,
+    member: &Member,
+    grant: &Grant,
+) -> Result<(), StoreError> {
     let row = shared.sealing.row(member, grant);
     let row = row.map_err(|error| StoreError::Unavailable(error.to_string()))?;
     shared.store.save(member, row, None).await
 }
 
-/// Keeps the end of a grant that LinkedIn refused. If that fails, the next start learns it anew.
-pub(super) async fn save_end(shared: &Shared, member: &Member, ended: &Grant) {
+/// Keeps the end of a grant that LinkedIn refused, and has it explained. If that fails, the next
+/// start learns it anew.
+pub(super) async fn save_end(shared: &Arc<Shared>, member: &Member, ended: &Grant) {
     match save(shared, member, ended).await {
         Ok(()) => {
             warn!(%member, "LinkedIn refused the token: the member must sign in again");
+            investigating::explain_end(shared, member, ended);
         }
         Err(StoreError::Moved) => reload(shared, member).await,
         Err(error) => warn!(%member, %error, "the end of a grant was not saved"),

@@ -13,6 +13,7 @@ use tracing::{error, info, warn};
 use super::{
     flight::{self, Action, Ending, Event, Flight, Found, Held, Mine},
     grant::{Grant, State, Terms, TokenAnswer},
+    investigating,
     oauth::Failure,
     refresher::{Goal, Landing, Told},
     shared::{Shared, Unsaved},
@@ -512,6 +513,9 @@ impl Run {
         }
         self.shared.metrics.renewal(RenewalResult::SignInNeeded);
         self.serve_fresh();
+        if let Some(ended) = &self.fresh {
+            investigating::explain_end(&self.shared, &self.member, ended);
+        }
         Event::Done
     }
 

@@ -19,10 +19,12 @@ use super::{
     cooling::Cooling,
     forecast::Census,
     grant::{Grant, State},
+    investigating::Asked,
     oauth::Endpoint,
     refresher::Flights,
     scheduler::Ahead,
     sealing::Sealing,
+    verdict::Context,
 };
 use crate::{
     clock::Clock,
@@ -53,6 +55,8 @@ pub(super) struct Shared {
     pub(super) health: Health,
     /// Members whose last renewal was cut short, with when it began.
     pub(super) unconfirmed: DashMap<Member, i64>,
+    /// What LinkedIn said of tokens lately.
+    pub(super) asked: Asked,
     /// Held while it is looked up whose a name is, until that is saved.
     pub(super) naming: tokio::sync::Mutex<()>,
 }
@@ -74,6 +78,16 @@ impl Shared {
         if known != Some(pending.begun_at) {
             let (number, begun_at) = (pending.number, pending.begun_at);
             warn!(%member, number, begun_at, "unconfirmed renewal: {then}");
+        }
+    }
+
+    /// What a verdict on one of the member's tokens is measured by.
+    pub(super) fn context(&self, member: &Member) -> Context {
+        let known = self.applications.get(&member.application);
+        Context {
+            now: self.now(),
+            lag: self.settings.lag,
+            client_id: known.map_or_else(|| "".into(), |known| Arc::clone(&known.client_id)),
         }
     }
 

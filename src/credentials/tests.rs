@@ -16,6 +16,8 @@ mod cut_short;
 mod endpoint_down;
 mod failures;
 mod faulty_store;
+mod importing;
+mod investigating;
 mod listing;
 mod managing;
 mod renewing;

@@ -22,6 +22,7 @@ mod kill;
 mod kill_renewals;
 mod leaks;
 mod limits;
+mod members;
 mod oddities;
 mod outage;
 mod path;
@@ -36,6 +37,7 @@ mod store_keys;
 mod support;
 mod unauthorized;
 mod uploads;
+mod verdicts;
 mod wire;
 
 use support::Storm;

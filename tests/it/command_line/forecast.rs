@@ -1,5 +1,6 @@
 //! `members forecast`, and what `members list` says of the future.
 
+use linkgate::sandbox::{Fault, Kind};
 use serde_json::Value;
 
 use super::{
@@ -14,6 +15,9 @@ fn the_forecast_lists_who_drops_out_when_in_three_forms() {
     soon.refresh_token = None;
     soon.expires_in = 3 * 86_400 + 3600;
     let unknown = r#"{"access_token":"AQXunknown"}"#;
+    // Asked, LinkedIn would know of an expiry, or of no such token.
+    let silent = Fault::on("POST /oauth/v2/introspectToken", Kind::status(503));
+    world.linkedin.fault(silent.always());
     for (name, answer) in [
         ("later", world.linkedin.sign_in("later").json()),
         ("soon", soon.json()),
@@ -97,9 +101,9 @@ fn the_list_says_what_is_left_and_how_the_last_renewal_went() {
 
     run(world.folder(), &["members", "renew", "ada"], "");
     let renewed = listed();
-    world.linkedin.fault(
-        linkgate::sandbox::Fault::on("token", linkgate::sandbox::Kind::status(503)).times(1),
-    );
+    world
+        .linkedin
+        .fault(Fault::on("token", Kind::status(503)).times(1));
     let failed = run(world.folder(), &["members", "renew", "ada"], "");
     assert_eq!(failed.0, Some(1), "{failed:?}");
     let failed = listed();
