@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep};
 use tower::{Layer, Service, layer::layer_fn, service_fn};
 
 use crate::{
-    credentials::{Refused, Token},
+    credentials::{Refused, Token, Verdict},
     exchange::{Member, Outcome},
     metrics::AttemptReason,
 };
@@ -27,6 +27,7 @@ use super::{
 
 mod refusal;
 
+pub(super) use refusal::code as service_error_code;
 use refusal::{Code, Refusal};
 
 /// Waits while LinkedIn does not know a token yet that it has just issued.
@@ -95,6 +96,9 @@ where
             let answer = self.send(&token).await?;
             if answer.status() != StatusCode::UNAUTHORIZED {
                 self.note_proven(member, &token, answer.status());
+                if answer.status() == StatusCode::INTERNAL_SERVER_ERROR {
+                    Box::pin(self.explain_500(member, &token)).await;
+                }
                 return Ok(answer);
             }
             let refusal = Box::pin(Refusal::read(&self.thread, &exchange, answer)).await;
@@ -102,6 +106,7 @@ where
             token = match (self.cure(member, &token, &refusal, &mut history)?, why_not) {
                 (Cure::None(why), _) => {
                     exchange.note_then(format!("not sent again, because {why}"));
+                    Box::pin(self.investigate(member, &token, 401, refusal.number)).await;
                     return Ok(refusal.answer);
                 }
                 (cure, Some(obstacle)) => {
@@ -121,7 +126,12 @@ where
                 }
                 (Cure::Renew, None) => {
                     history.has_renewed = true;
-                    let renewed = Box::pin(self.renew(member, Some(&token))).await?;
+                    let renewed = match Box::pin(self.renew(member, Some(&token))).await {
+                        Ok(renewed) => renewed,
+                        Err(failure) => {
+                            return Err(Box::pin(self.explained(failure, member)).await);
+                        }
+                    };
                     self.again(AttemptReason::Renewed, "the token was renewed", renewed)
                 }
             };
@@ -284,6 +294,48 @@ where
         }
         self.exchange.outcome.set(Outcome::Refused);
         Err(Failure::RenewedSendAgain)
+    }
+
+    /// LinkedIn may answer 500 where it cannot verify a token (linkedin.md §3.5): worth asking once a
+    /// read has failed for good.
+    async fn explain_500(&self, member: &Member, token: &Token) {
+        if self.exchange.class == Class::Read && !self.exchange.caller_left.get() {
+            self.investigate(member, token, 500, None).await;
+        }
+    }
+
+    /// Finds out why, for the record; no longer than the exchange may take.
+    async fn investigate(&self, member: &Member, token: &Token, status: u16, number: Option<u32>) {
+        let credentials = &self.thread.credentials;
+        let asking = credentials.investigate(member, token, status, number);
+        let deadline = self.exchange.deadline();
+        let said = self.thread.alarm.until(deadline, asking).await.ok();
+        if let Some(known) = said.filter(|said| *said != Verdict::Unknown) {
+            self.exchange.verdict.get_or_init(|| Box::new(known));
+        }
+    }
+
+    /// The failure, with the reason that LinkedIn gives for it.
+    async fn explained(&self, failure: Failure, member: &Member) -> Failure {
+        let Failure::SignInNeeded {
+            service_error_code,
+            reason,
+        } = failure
+        else {
+            return failure;
+        };
+        let asking = self.thread.credentials.explain(member);
+        let deadline = self.exchange.deadline();
+        let said = self.thread.alarm.until(deadline, asking).await.ok();
+        let verdict = said.flatten().map(|verdict| verdict.to_string());
+        let reason = match verdict.filter(|verdict| !reason.contains(verdict)) {
+            Some(verdict) => format!("{reason}: {verdict}").into(),
+            None => reason,
+        };
+        Failure::SignInNeeded {
+            service_error_code,
+            reason,
+        }
     }
 
     /// Waits for a renewal, no longer than the exchange may take. The renewal itself goes on.

@@ -19,7 +19,7 @@ use tokio::time::Instant;
 
 use crate::{
     callers::Key,
-    credentials::Token,
+    credentials::{Token, Verdict},
     exchange::{Attempt, Broken, ExchangeId, Head, KeptBody, Member, Outcome, Timings, TokenUsed},
     metrics::AttemptReason,
 };
@@ -70,6 +70,8 @@ pub(crate) struct Exchange {
     pub(crate) own_time: Cell<Option<Duration>>,
     /// Why the answer is our own, if it is.
     pub(crate) failure: RefCell<Option<Failure>>,
+    /// What LinkedIn said of the token, where it was asked.
+    pub(crate) verdict: OnceCell<Box<Verdict>>,
     /// Whether its incident has been handed over.
     pub(crate) is_recorded: Cell<bool>,
     /// Counts it as under way; none if there are too many.

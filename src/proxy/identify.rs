@@ -61,6 +61,7 @@ fn begin(thread: &Rc<Thread>, arrival: Arrival) -> Call {
         token_time: Cell::new(Duration::ZERO),
         own_time: Cell::new(None),
         failure: RefCell::default(),
+        verdict: OnceCell::new(),
         is_recorded: Cell::new(false),
         in_flight: thread.enter(),
     });

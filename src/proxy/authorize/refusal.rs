@@ -34,6 +34,8 @@ pub(super) struct Refusal {
     /// The answer, whole, should it go to the caller after all.
     pub(super) answer: Answer,
     pub(super) code: Code,
+    /// LinkedIn's `serviceErrorCode`.
+    pub(super) number: Option<u32>,
     /// A code that LinkedIn also gives for tokens it has issued a moment ago.
     pub(super) is_lag_code: bool,
 }
@@ -72,12 +74,14 @@ impl Refusal {
         Self {
             answer,
             code,
+            number,
             is_lag_code,
         }
     }
 }
 
-fn code(headers: &HeaderMap, body: &Bytes) -> Option<u32> {
+/// LinkedIn's `serviceErrorCode` in the body of an error.
+pub(in crate::proxy) fn code(headers: &HeaderMap, body: &Bytes) -> Option<u32> {
     let plain = coding::decoded(headers, body, DISCARD_BYTES)?;
     let json: serde_json::Value = serde_json::from_slice(&plain).ok()?;
     let number = json

@@ -4,11 +4,13 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header::AUTHORIZATION};
 
 use crate::{
+    credentials::Verdict,
     exchange::{Attempt, CallerSeen, Fault, KeptBody, Outcome},
     incident::{AnswerGiven, Incident, Kind, RequestSeen, Written},
 };
 
 use super::super::{
+    authorize::service_error_code,
     exchange::{Exchange, Trip},
     failure::Failure,
     thread::Thread,
@@ -71,11 +73,21 @@ fn incident(thread: &Thread, exchange: &Exchange, kind: Kind, given: Option<Give
         // What the caller got is what LinkedIn's last answer held.
         last.body = given.body.clone();
     }
+    note_missing_scope(
+        thread,
+        exchange,
+        given.as_ref().filter(|_| failure.is_none()),
+    );
     Incident {
         id: exchange.id,
         started_micros: exchange.started_micros,
         took: exchange.started.elapsed(),
-        fault: fault(kind, failure.as_ref(), given.as_ref(), &attempts),
+        fault: exchange
+            .verdict
+            .get()
+            .and_then(|verdict| blamed(verdict))
+            .filter(|_| kind == Kind::Failed)
+            .unwrap_or_else(|| fault(kind, failure.as_ref(), given.as_ref(), &attempts)),
         kind,
         code: failure.as_ref().map(Failure::code),
         linkedin_code: None,
@@ -143,6 +155,33 @@ fn bare(secret: &Bytes) -> Option<Bytes> {
     (token.len() >= 12).then(|| secret.slice_ref(token))
 }
 
+/// A 403 says by its own code that a scope is missing: nobody need be asked.
+fn note_missing_scope(thread: &Thread, exchange: &Exchange, given: Option<&Given>) {
+    let forbidden = given.filter(|given| given.status == StatusCode::FORBIDDEN);
+    let (Some(given), Some(member)) = (forbidden, exchange.member()) else {
+        return;
+    };
+    let body = given.body.chunks.concat().into();
+    let Some(code) = service_error_code(&given.headers, &body) else {
+        return;
+    };
+    let said = thread.credentials.plain_verdict(member, 403, Some(code));
+    if let Some(verdict) = said.filter(|said| *said != Verdict::Unknown) {
+        // One that is there already was LinkedIn's own word.
+        exchange.verdict.get_or_init(|| Box::new(verdict));
+    }
+}
+
+/// Whose fault it is, where that is not what the status says.
+fn blamed(verdict: &Verdict) -> Option<Fault> {
+    match verdict {
+        Verdict::RefusedThoughIssued => Some(Fault::LinkedIn),
+        Verdict::TokenVerification { .. } => Some(Fault::Member),
+        Verdict::MisconfiguredSecret => Some(Fault::Gateway),
+        _ => None,
+    }
+}
+
 fn fault(
     kind: Kind,
     failure: Option<&Failure>,
@@ -187,6 +226,9 @@ fn verdict(
         (Kind::Cut, _) => format!("the answer broke off on its way to the caller{fate}"),
         (Kind::Recovered, _) => format!("recovered after {} attempts: {answered}", attempts.len()),
         (Kind::Failed, Some(failure)) => format!("{}{fate}", failure.advice()),
-        (Kind::Failed, None) => format!("{answered}; it was passed on unchanged{fate}"),
+        (Kind::Failed, None) => match exchange.verdict.get() {
+            Some(said) => format!("{answered}; it was passed on unchanged{fate}; {said}"),
+            None => format!("{answered}; it was passed on unchanged{fate}"),
+        },
     }
 }
