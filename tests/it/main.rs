@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod alerts;
+mod applications;
 mod architecture;
 mod bodies;
 mod command_line;
