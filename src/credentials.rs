@@ -55,7 +55,7 @@ pub use connecting::ConnectError;
 pub use forecast::{Backlog, Forecast, Window};
 pub use grant::{BadAnswer, EndsBecause};
 pub use listing::{Page, Wanted};
-pub use management::{GrantState, GrantSummary, ManageError, RenewalOutcome};
+pub use management::{GrantState, GrantSummary, ManageError, RenewalOutcome, Revocation};
 pub use notices::{Failing, Notice};
 pub use oauth::{AuthorizationCode, Introspection};
 pub use profile::{Portrait, Profile};
@@ -95,6 +95,8 @@ pub struct Settings {
     pub api_url: BaseUrl,
     /// Where LinkedIn's portraits lie; one that lies elsewhere is not fetched.
     pub media_url: BaseUrl,
+    /// Where a disconnected member's tokens are given up; LinkedIn documents no such place.
+    pub revocation_url: Option<BaseUrl>,
     /// Share of an access token's life at whose start renewal begins (0.1: the last tenth).
     pub ahead_share: f64,
     /// How long a new token may be refused by LinkedIn without meaning anything (linkedin.md §1.5).

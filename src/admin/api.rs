@@ -123,7 +123,7 @@ async fn disconnect(State(house): House_, Extension(visitor): Who, address: Addr
     };
     visitor.did("disconnect", &member);
     match house.credentials.disconnect(&member).await {
-        Ok(()) => StatusCode::NO_CONTENT.into_response(),
+        Ok(_) => StatusCode::NO_CONTENT.into_response(),
         Err(error) => failure::problem(&error),
     }
 }

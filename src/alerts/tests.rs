@@ -53,6 +53,7 @@ fn settings_of_credentials() -> credentials::Settings {
         oauth_url: nowhere(),
         api_url: nowhere(),
         media_url: nowhere(),
+        revocation_url: None,
         ahead_share: 0.1,
         lag: Duration::from_secs(60),
         post_time: Duration::from_secs(15),

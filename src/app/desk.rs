@@ -13,7 +13,7 @@ use crate::{
     callers::{Callers, Covers, Key, Terms},
     clock::Clock,
     connect::Connect,
-    credentials::{Credentials, ManageError},
+    credentials::{Credentials, ManageError, Revocation},
     exchange::{Member, Name},
     incident::reader::Incidents,
     operators::Operators,
@@ -200,11 +200,26 @@ impl Desk {
             .credentials
             .show(&member)
             .map_err(|error| managed(&error))?;
-        self.credentials
+        let revocation = self
+            .credentials
             .disconnect(&member)
             .await
             .map_err(|error| managed(&error))?;
-        Ok(json!({"name": was.name, "application": was.application, "state": "tokens destroyed"}))
+        let remarks: Vec<String> = match revocation {
+            Revocation::NotAsked => Vec::new(),
+            Revocation::Taken => vec!["linkedin.revocation_url took the tokens back".into()],
+            Revocation::Failed(reason) => {
+                vec![format!(
+                    "linkedin.revocation_url did not take the tokens back: {reason}"
+                )]
+            }
+        };
+        Ok(json!({
+            "name": was.name,
+            "application": was.application,
+            "state": "tokens destroyed",
+            "remarks": remarks,
+        }))
     }
 
     fn connect_member(&self, named: &MemberNamed) -> Done {

@@ -87,6 +87,7 @@ impl Builder<'_> {
             "linkedin.oauth_url",
             "linkedin.uploads_url",
             "linkedin.media_url",
+            "linkedin.revocation_url",
         ] {
             let Some(url) = self.read.url(key) else {
                 continue;

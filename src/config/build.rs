@@ -138,6 +138,7 @@ impl Builder<'_> {
             min_body_rate: self.read.count("gateway.min_body_rate_bytes")?,
             keep_alive_idle: self.read.millis("gateway.keep_alive_idle_ms")?,
             max_detached: self.read.size("gateway.max_detached")?,
+            stops_on_disconnect: self.read.switch("gateway.stop_on_disconnect")?,
             linkedin: self.linkedin()?,
             retry: self.retry()?,
         })
@@ -219,6 +220,7 @@ impl Builder<'_> {
             oauth_url: self.read.url("linkedin.oauth_url")?,
             api_url: self.read.url("linkedin.api_url")?,
             media_url: self.read.url("linkedin.media_url")?,
+            revocation_url: self.read.optional_url("linkedin.revocation_url")?,
             ahead_share,
             lag: self.read.secs("renewal.lag_secs")?,
             post_time: self.read.millis("renewal.post_time_ms")?,

@@ -21,6 +21,7 @@ use crate::{
 mod code;
 mod form;
 mod introspection;
+mod revocation;
 mod trip;
 mod userinfo;
 
@@ -164,6 +165,7 @@ pub(super) struct Endpoint {
     pub(super) oauth_url: BaseUrl,
     pub(super) api_url: BaseUrl,
     pub(super) media_url: BaseUrl,
+    pub(super) revocation_url: Option<BaseUrl>,
     pub(super) post_time: Duration,
 }
 

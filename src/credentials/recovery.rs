@@ -11,7 +11,10 @@ use std::{
 use dashmap::DashMap;
 use data_encoding::HEXLOWER;
 use tokio::{
-    sync::broadcast::{self, error::RecvError},
+    sync::{
+        broadcast::{self, error::RecvError},
+        watch,
+    },
     time::MissedTickBehavior,
 };
 use tracing::{error, info, warn};
@@ -70,6 +73,7 @@ pub(super) fn shared(settings: Settings, on: Foundations) -> Result<Arc<Shared>,
             oauth_url: settings.oauth_url.clone(),
             api_url: settings.api_url.clone(),
             media_url: settings.media_url.clone(),
+            revocation_url: settings.revocation_url.clone(),
             post_time: settings.post_time,
         },
         metrics: on.metrics,
@@ -88,6 +92,7 @@ pub(super) fn shared(settings: Settings, on: Foundations) -> Result<Arc<Shared>,
         store: on.store,
         unconfirmed: DashMap::new(),
         asked: Asked::new(),
+        logouts: watch::Sender::new(()),
         naming: tokio::sync::Mutex::default(),
         settings,
     }))

@@ -10,7 +10,7 @@ use std::{
 
 use dashmap::DashMap;
 use time::OffsetDateTime;
-use tokio::runtime::Handle;
+use tokio::{runtime::Handle, sync::watch};
 use tracing::warn;
 
 use super::{
@@ -55,6 +55,8 @@ pub(super) struct Shared {
     pub(super) health: Health,
     /// Members whose last renewal was cut short, with when it began.
     pub(super) unconfirmed: DashMap<Member, i64>,
+    /// Told of every disconnected member.
+    pub(super) logouts: watch::Sender<()>,
     /// What LinkedIn said of tokens lately.
     pub(super) asked: Asked,
     /// Held while it is looked up whose a name is, until that is saved.

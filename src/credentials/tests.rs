@@ -133,6 +133,7 @@ fn settings(linkedin: &TokenServer) -> Settings {
         oauth_url: linkedin.url.parse().unwrap(),
         api_url: linkedin.base().parse().unwrap(),
         media_url: linkedin.base().parse().unwrap(),
+        revocation_url: None,
         ahead_share: 0.1,
         lag: Duration::from_secs(60),
         post_time: Duration::from_secs(2),

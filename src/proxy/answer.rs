@@ -50,6 +50,9 @@ pub(crate) enum AnswerBroken {
     /// LinkedIn sent too little for too long.
     #[error("linkedin's answer stalled")]
     Stalled,
+    /// The member was disconnected, and that stops exchanges here.
+    #[error("the member was disconnected")]
+    LoggedOut,
     /// A bug of ours.
     #[error("the gateway failed inside the answer")]
     Panicked,
@@ -59,7 +62,7 @@ impl AnswerBroken {
     /// How the attempt is said to have broken.
     pub(crate) fn as_broken(self) -> Broken {
         match self {
-            Self::Cut | Self::Panicked => Broken::Cut,
+            Self::Cut | Self::LoggedOut | Self::Panicked => Broken::Cut,
             Self::Stalled => Broken::Timeout,
         }
     }

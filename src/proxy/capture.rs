@@ -159,6 +159,10 @@ impl Armed {
         }
     }
 
+    fn is_logged_out(&self) -> bool {
+        self.thread.is_logged_out(&self.exchange)
+    }
+
     fn note_broken(&self, error: AnswerBroken) {
         self.exchange
             .note_broken(error.as_broken(), error.to_string());
@@ -200,7 +204,10 @@ impl Unkept {
         &mut self,
         task: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, AnswerBroken>>> {
-        let polled = ready!(self.streamed.poll_frame(task));
+        let polled = match self.watch.is_logged_out() {
+            true => Some(Err(AnswerBroken::LoggedOut)),
+            false => ready!(self.streamed.poll_frame(task)),
+        };
         if let Some(Err(error)) = &polled {
             self.watch.note_broken(*error);
             drop(self.watch.record(Kind::Cut));
@@ -288,7 +295,11 @@ impl Kept {
                 ready!(self.poll_recorded(task));
                 continue;
             }
-            match ready!(Pin::new(&mut *self.body).poll_frame(task)) {
+            let polled = match self.armed.is_logged_out() {
+                true => Some(Err(AnswerBroken::LoggedOut)),
+                false => ready!(Pin::new(&mut *self.body).poll_frame(task)),
+            };
+            match polled {
                 Some(Ok(frame)) => {
                     self.keep(&frame);
                     if let Some(before) = self.ahead.replace(frame) {

@@ -41,6 +41,9 @@ where
         if thread.is_stopping() {
             return Poll::Ready(Err(Failure::ShuttingDown));
         }
+        if thread.is_logged_out(&exchange) {
+            return Poll::Ready(Err(Failure::LoggedOut));
+        }
         watch.reset(exchange.deadline() + GRACE);
         watch.poll_late(task).map(|_| Err(Failure::LinkedInTimeout))
     })

@@ -72,6 +72,10 @@ pub(crate) struct Exchange {
     pub(crate) failure: RefCell<Option<Failure>>,
     /// What LinkedIn said of the token, where it was asked.
     pub(crate) verdict: OnceCell<Box<Verdict>>,
+    /// Which disconnects of members it has looked at ([`Thread::is_logged_out`]).
+    ///
+    /// [`Thread::is_logged_out`]: super::thread::Thread::is_logged_out
+    pub(crate) logouts: Cell<u32>,
     /// Whether its incident has been handed over.
     pub(crate) is_recorded: Cell<bool>,
     /// Counts it as under way; none if there are too many.

@@ -44,6 +44,8 @@ pub(crate) enum Failure {
         /// One sentence.
         reason: Arc<str>,
     },
+    /// The member was disconnected while the exchange was under way, and that stops it here.
+    LoggedOut,
     /// The token was refused and renewed, but the body was not kept.
     RenewedSendAgain,
     /// No usable token now; time may help.
@@ -83,7 +85,7 @@ impl Failure {
             | Self::BodyTooLarge
             | Self::UriTooLong
             | Self::HeadersTooLarge => Fault::Caller,
-            Self::SignInNeeded { .. } => Fault::Member,
+            Self::SignInNeeded { .. } | Self::LoggedOut => Fault::Member,
             Self::RenewedSendAgain
             | Self::RenewalUnavailable { .. }
             | Self::Unreachable(_)
@@ -99,7 +101,9 @@ impl Failure {
             Self::Malformed(_) | Self::MemberNotNamed | Self::MemberAmbiguous(_) => {
                 StatusCode::BAD_REQUEST
             }
-            Self::CallerUnknown | Self::SignInNeeded { .. } => StatusCode::UNAUTHORIZED,
+            Self::CallerUnknown | Self::SignInNeeded { .. } | Self::LoggedOut => {
+                StatusCode::UNAUTHORIZED
+            }
             Self::NotAllowed => StatusCode::FORBIDDEN,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
@@ -133,7 +137,7 @@ impl Failure {
             Self::BodyTooLarge => "body_too_large",
             Self::UriTooLong => "uri_too_long",
             Self::HeadersTooLarge => "headers_too_large",
-            Self::SignInNeeded { .. } => "sign_in_needed",
+            Self::SignInNeeded { .. } | Self::LoggedOut => "sign_in_needed",
             Self::RenewedSendAgain => "renewed_send_again",
             Self::RenewalUnavailable { .. } => "renewal_unavailable",
             Self::Overloaded => "overloaded",
@@ -169,6 +173,9 @@ impl Failure {
             Self::SignInNeeded { reason, .. } => {
                 format!("the member must sign in again: {reason}")
             }
+            Self::LoggedOut => "the member was disconnected while this call was under way: the \
+                 member must sign in again"
+                .to_owned(),
             Self::RenewedSendAgain => "the member's token was refused and has been renewed, but \
                  the body was not kept: send the request again"
                 .to_owned(),
@@ -199,9 +206,10 @@ impl Failure {
             | Self::BodyTooLarge
             | Self::UriTooLong
             | Self::HeadersTooLarge => "http_request_error",
-            Self::CallerUnknown | Self::NotAllowed | Self::SignInNeeded { .. } => {
-                "http_request_denied"
-            }
+            Self::CallerUnknown
+            | Self::NotAllowed
+            | Self::SignInNeeded { .. }
+            | Self::LoggedOut => "http_request_denied",
             Self::RenewedSendAgain | Self::RenewalUnavailable { .. } | Self::ShuttingDown => {
                 "proxy_internal_response"
             }

@@ -62,6 +62,7 @@ fn begin(thread: &Rc<Thread>, arrival: Arrival) -> Call {
         own_time: Cell::new(None),
         failure: RefCell::default(),
         verdict: OnceCell::new(),
+        logouts: Cell::new(thread.logouts()),
         is_recorded: Cell::new(false),
         in_flight: thread.enter(),
     });

@@ -142,7 +142,7 @@ fn own_headers(headers: &mut HeaderMap, failure: &Failure, length: usize, wait: 
     if let Some(wait) = wait {
         headers.insert(RETRY_AFTER, wait.as_secs().into());
     }
-    if matches!(failure, Failure::SignInNeeded { .. }) {
+    if failure.code() == "sign_in_needed" {
         let challenge = HeaderValue::from_static("Bearer error=\"invalid_token\"");
         headers.insert(WWW_AUTHENTICATE, challenge);
     }
@@ -153,7 +153,7 @@ fn own_headers(headers: &mut HeaderMap, failure: &Failure, length: usize, wait: 
 fn outcome(exchange: &Exchange, failure: &Failure) -> Outcome {
     let is_cut_short = matches!(
         failure,
-        Failure::Internal | Failure::ShuttingDown | Failure::LinkedInTimeout
+        Failure::Internal | Failure::ShuttingDown | Failure::LinkedInTimeout | Failure::LoggedOut
     );
     if is_cut_short && exchange.has_sent_bytes() {
         return Outcome::Unknown;
@@ -169,12 +169,13 @@ fn service_error_code(failure: &Failure) -> Option<u32> {
         Failure::SignInNeeded {
             service_error_code, ..
         } => Some(*service_error_code),
+        Failure::LoggedOut => Some(65601),
         _ => None,
     }
 }
 
 fn connect_url(thread: &Thread, exchange: &Exchange, failure: &Failure) -> Option<String> {
-    let Failure::SignInNeeded { .. } = failure else {
+    let (Failure::SignInNeeded { .. } | Failure::LoggedOut) = failure else {
         return None;
     };
     thread.sign_in_links.link(exchange.member()?)

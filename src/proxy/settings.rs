@@ -39,6 +39,8 @@ pub struct Settings {
     pub keep_alive_idle: Duration,
     /// Writes that may run on after their callers left.
     pub max_detached: usize,
+    /// Whether a disconnected member's exchanges are stopped; else they finish.
+    pub stops_on_disconnect: bool,
     /// LinkedIn's side.
     pub linkedin: LinkedIn,
     /// What is sent again, and when.

@@ -4,7 +4,7 @@ use std::{
     cell::{Cell, RefCell},
     net::SocketAddr,
     pin::Pin,
-    rc::Rc,
+    rc::{Rc, Weak},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -14,7 +14,7 @@ use std::{
 
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use http::HeaderValue;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::{
     callers::Callers, clock::Clock, credentials::Credentials, incident::Recorder, metrics::Shard,
@@ -26,7 +26,7 @@ use super::{
     alarm::Alarm,
     backoff::{budget::Budget, throttle::Throttle},
     dispatch::pool::{Limits as PoolLimits, Pool},
-    exchange::Endpoint,
+    exchange::{Endpoint, Exchange},
     replay::{KeptTotal, Limits as ReplayLimits, PaceLimits},
 };
 
@@ -81,6 +81,8 @@ pub(crate) struct Thread {
     max_detached: usize,
     /// No new work: connections close after the exchange they carry.
     is_draining: Cell<bool>,
+    /// How often members were disconnected since the start, if that stops their exchanges.
+    logouts: Cell<u32>,
     /// Time is up: whatever is still waiting is answered `shutting_down`.
     is_stopping: Cell<bool>,
     connections: RefCell<Vec<Option<Waker>>>,
@@ -137,12 +139,20 @@ impl Thread {
             detached_now: Cell::new(0),
             max_detached: settings.max_detached.div_ceil(settings.threads.max(1)),
             is_draining: Cell::new(false),
+            logouts: Cell::new(0),
             is_stopping: Cell::new(false),
             connections: RefCell::default(),
             settings,
         });
         drop(tokio::task::spawn_local(thread.alarm.clone().keep_watch()));
         drop(tokio::task::spawn_local(run_detached(detachments)));
+        if thread.settings.stops_on_disconnect {
+            let logouts = thread.credentials.logouts();
+            drop(tokio::task::spawn_local(follow(
+                logouts,
+                Rc::downgrade(&thread),
+            )));
+        }
         thread
     }
 
@@ -203,6 +213,21 @@ impl Thread {
 
     pub(crate) fn is_stopping(&self) -> bool {
         self.is_stopping.get()
+    }
+
+    /// How often members were disconnected so far.
+    pub(crate) fn logouts(&self) -> u32 {
+        self.logouts.get()
+    }
+
+    /// Whether the exchange's member was disconnected since this was asked last; told once.
+    pub(crate) fn is_logged_out(&self, exchange: &Exchange) -> bool {
+        let logouts = self.logouts.get();
+        if exchange.logouts.replace(logouts) == logouts {
+            return false;
+        }
+        let member = exchange.member();
+        member.is_some_and(|member| !self.credentials.knows(member))
     }
 
     /// Connections are to close after the exchange they carry.
@@ -280,6 +305,17 @@ impl Drop for ConnectionSlot {
         if let Some(place) = self.thread.connections.borrow_mut().get_mut(self.slot) {
             *place = None;
         }
+    }
+}
+
+/// Wakes what is under way whenever a member was disconnected.
+async fn follow(mut logouts: watch::Receiver<()>, thread: Weak<Thread>) {
+    while logouts.changed().await.is_ok() {
+        let Some(thread) = thread.upgrade() else {
+            return;
+        };
+        thread.logouts.set(thread.logouts.get().wrapping_add(1));
+        thread.alarm.wake_all();
     }
 }
 

@@ -294,6 +294,8 @@ fn ask_commands(place: &Place, sinks: &mut Sinks) {
         &["members", "list", "--json"],
         &["members", "show", "ada"],
         &["members", "show", "ada", "--json"],
+        &["members", "introspect", "ada"],
+        &["members", "introspect", "ada", "--json"],
         &["keys", "list"],
         &["keys", "list", "--json"],
         &["incidents", "list"],

@@ -84,7 +84,7 @@ pub(super) async fn disconnect(
     };
     visitor.did("disconnect", &member);
     match house.credentials.disconnect(&member).await {
-        Ok(()) => Redirect::to("/members?told=disconnected").into_response(),
+        Ok(_) => Redirect::to("/members?told=disconnected").into_response(),
         Err(error) => {
             let status = failure::status(&error);
             let words = error.to_string();

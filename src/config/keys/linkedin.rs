@@ -30,6 +30,12 @@ pub(super) const LINKEDIN: &[Key] = &[
         "a sandbox, for tests; a member's portrait is fetched from there at sign-in, and from nowhere else",
     ),
     key(
+        "linkedin.revocation_url",
+        Url,
+        "null",
+        "where a disconnected member's tokens are given up (RFC 7009), beside being destroyed here; LinkedIn documents no such address",
+    ),
+    key(
         "linkedin.rewrite_upload_urls",
         Switch,
         "true",

@@ -1,6 +1,6 @@
 //! Keys of what the process itself opens: listeners, control socket, operations log.
 
-use crate::config::kind::Kind::{Address, Count, Name, Path, Text, Texts, Url, Word};
+use crate::config::kind::Kind::{Address, Count, Name, Path, Switch, Text, Texts, Url, Word};
 
 use super::{GIB, KIB, Key, bytes, key, millis};
 
@@ -119,6 +119,12 @@ pub(super) const GATEWAY: &[Key] = &[
         Count(0, 1_000_000, "writes"),
         "256",
         "writes that run on after their callers left",
+    ),
+    key(
+        "gateway.stop_on_disconnect",
+        Switch,
+        "false",
+        "true stops a member's exchanges under way when the member is disconnected; false lets them finish",
     ),
 ];
 

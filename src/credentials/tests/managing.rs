@@ -66,6 +66,38 @@ async fn a_disconnected_member_leaves_no_token_and_no_data_key() {
 }
 
 #[tokio::test]
+async fn a_disconnected_members_tokens_are_given_up_where_the_operator_says() {
+    for (status, expected) in [
+        (200, Revocation::Taken),
+        (503, Revocation::Failed("it answered 503".to_owned())),
+    ] {
+        let linkedin = TokenServer::start().await;
+        let mut settings = settings(&linkedin);
+        let url = format!("{}/oauth/v2/revoke", linkedin.base());
+        settings.revocation_url = Some(url.parse().unwrap());
+        let world = World::before_with(linkedin, settings).await;
+        world.linkedin.page("/oauth/v2/revoke", status, "");
+        world.import(&ada(), RENEWABLE).await;
+
+        let revocation = world.credentials.disconnect(&ada()).await.unwrap();
+
+        assert_eq!(revocation, expected);
+        let times = if status == 200 { 2 } else { 1 };
+        assert_eq!(
+            world.linkedin.asked().len(),
+            times,
+            "refresh token, then access token"
+        );
+        assert!(world.credentials.token(&ada()).is_err());
+    }
+    let world = World::start().await;
+    world.import(&ada(), RENEWABLE).await;
+    let revocation = world.credentials.disconnect(&ada()).await.unwrap();
+    assert_eq!(revocation, Revocation::NotAsked);
+    assert_eq!(world.linkedin.asked(), Vec::<String>::new());
+}
+
+#[tokio::test]
 async fn an_operator_renews_at_once_whatever_cools_down() {
     let world = World::start().await;
     world.import(&ada(), RENEWABLE).await;

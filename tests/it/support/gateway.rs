@@ -417,6 +417,7 @@ impl<'a> Plan<'a> {
             oauth_url: oauth_url.parse().unwrap(),
             api_url: self.settings.linkedin.api_url.clone(),
             media_url: self.linkedin.media_url().parse().unwrap(),
+            revocation_url: None,
             ahead_share: 0.1,
             lag: Duration::from_secs(60),
             post_time: Duration::from_secs(15),
@@ -505,6 +506,7 @@ fn settings() -> proxy::Settings {
         min_body_rate: 240,
         keep_alive_idle: Duration::from_secs(75),
         max_detached: 256,
+        stops_on_disconnect: false,
         linkedin: LinkedIn {
             api_url: anywhere.parse().unwrap(),
             uploads_url: anywhere.parse().unwrap(),
