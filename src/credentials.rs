@@ -30,6 +30,7 @@ use crate::{
 mod cache;
 mod connecting;
 mod cooling;
+mod disconnecting;
 mod flight;
 mod forecast;
 mod grant;
@@ -52,10 +53,11 @@ mod uses;
 mod verdict;
 
 pub use connecting::ConnectError;
+pub use disconnecting::Revocation;
 pub use forecast::{Backlog, Forecast, Window};
 pub use grant::{BadAnswer, EndsBecause};
 pub use listing::{Page, Wanted};
-pub use management::{GrantState, GrantSummary, ManageError, RenewalOutcome, Revocation};
+pub use management::{GrantState, GrantSummary, ManageError, RenewalOutcome};
 pub use notices::{Failing, Notice};
 pub use oauth::{AuthorizationCode, Introspection};
 pub use profile::{Portrait, Profile};

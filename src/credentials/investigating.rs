@@ -14,8 +14,9 @@ use tokio::{
 use tracing::{info, warn};
 
 use super::{
-    Credentials, Token, Verdict,
+    Credentials, Introspection, ManageError, Token, Verdict,
     grant::{Grant, State},
+    importing,
     oauth::Introspected,
     recovery,
     refresher::UnderWay,
@@ -93,6 +94,52 @@ impl Credentials {
             }
         };
         Some(verdict).filter(|verdict| *verdict != Verdict::Unknown)
+    }
+
+    /// Asks LinkedIn what it thinks of the member's access token now; an expiry that was not known is
+    /// known from then on.
+    ///
+    /// # Errors
+    /// [`ManageError::UnknownMember`]; [`ManageError::NotTaken`] where LinkedIn does not know the token
+    /// or refuses the application, [`ManageError::NotTold`] where it did not answer.
+    pub async fn introspect(&self, member: &Member) -> Result<Introspection, ManageError> {
+        let shared = &self.0;
+        let unknown = || ManageError::UnknownMember(member.clone());
+        let grant = shared.cache.grant(member).ok_or_else(unknown)?;
+        let known = shared.applications.get(&member.application);
+        let known = known.ok_or_else(unknown)?;
+        let (endpoint, time) = (&shared.endpoint, shared.settings.post_time);
+        let told = endpoint
+            .introspect(&known.application, &grant.access, time)
+            .await;
+        match told {
+            Introspected::Told(told) => {
+                self.learn(member, &grant, &told).await;
+                Ok(told)
+            }
+            Introspected::NotKnown => Err(ManageError::NotTaken(Verdict::NotKnown)),
+            Introspected::Misconfigured { .. } => {
+                Err(ManageError::NotTaken(Verdict::MisconfiguredSecret))
+            }
+            Introspected::Unavailable { reason } => Err(ManageError::NotTold(reason)),
+        }
+    }
+
+    /// Keeps an expiry or scopes that were not known before. Whatever saves meanwhile knows better.
+    async fn learn(&self, member: &Member, grant: &Grant, told: &Introspection) {
+        let is_ours = !told.is_foreign(&self.0.context(member).client_id);
+        let lacks = grant.access.expires_at.is_none() || grant.scopes.is_empty();
+        if !is_ours || !lacks {
+            return;
+        }
+        let mut taught = grant.clone();
+        importing::learn(&mut taught, told);
+        taught.version += 1;
+        match recovery::save(&self.0, member, &taught).await {
+            Ok(()) => drop(self.0.cache.publish_renewed(member, taught)),
+            Err(StoreError::Moved) => recovery::reload(&self.0, member).await,
+            Err(error) => warn!(%member, %error, "a learnt expiry was not saved"),
+        }
     }
 
     /// The verdict that needs no asking: the code says it.

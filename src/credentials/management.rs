@@ -1,4 +1,4 @@
-//! What operators do with grants: bring in, look at, renew, disconnect.
+//! What operators do with grants: bring in, look at, renew. Logging out is `disconnecting`.
 //!
 //! **Invariant:** nothing that leaves here holds a secret; a change is in force and on disk when the
 //! call returns.
@@ -6,17 +6,12 @@
 use std::sync::Arc;
 
 use serde::{Serialize, Serializer, ser::SerializeMap as _};
-use tokio::sync::watch;
-use tracing::warn;
 
 use super::{
-    Application, BadAnswer, Credentials, Introspection, Refused, Verdict, forecast,
+    Application, BadAnswer, Credentials, Refused, Verdict, forecast,
     grant::{Grant, State, Terms, TokenAnswer},
     identity::{self, NotKept, Unknown},
-    importing,
-    oauth::Introspected,
-    recovery,
-    refresher::{self, Goal, UnderWay},
+    refresher::{self, Goal},
     run, uses,
 };
 use crate::{
@@ -167,17 +162,6 @@ fn sentence_and_word<S: Serializer>(
     fields.end()
 }
 
-/// Whether a disconnected member's tokens were given up elsewhere, too.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Revocation {
-    /// No endpoint is configured, or there was no token to give up.
-    NotAsked,
-    /// The endpoint took them.
-    Taken,
-    /// It did not; here they are destroyed all the same.
-    Failed(String),
-}
-
 /// Why a change was not made.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum ManageError {
@@ -277,52 +261,6 @@ impl Credentials {
         Ok(self.summary(member, &grant))
     }
 
-    /// Asks LinkedIn what it thinks of the member's access token now; an expiry that was not known is
-    /// known from then on.
-    ///
-    /// # Errors
-    /// [`ManageError::UnknownMember`]; [`ManageError::NotTaken`] where LinkedIn does not know the token
-    /// or refuses the application, [`ManageError::NotTold`] where it did not answer.
-    pub async fn introspect(&self, member: &Member) -> Result<Introspection, ManageError> {
-        let shared = &self.0;
-        let unknown = || ManageError::UnknownMember(member.clone());
-        let grant = shared.cache.grant(member).ok_or_else(unknown)?;
-        let known = shared.applications.get(&member.application);
-        let known = known.ok_or_else(unknown)?;
-        let (endpoint, time) = (&shared.endpoint, shared.settings.post_time);
-        let told = endpoint
-            .introspect(&known.application, &grant.access, time)
-            .await;
-        match told {
-            Introspected::Told(told) => {
-                self.learn(member, &grant, &told).await;
-                Ok(told)
-            }
-            Introspected::NotKnown => Err(ManageError::NotTaken(Verdict::NotKnown)),
-            Introspected::Misconfigured { .. } => {
-                Err(ManageError::NotTaken(Verdict::MisconfiguredSecret))
-            }
-            Introspected::Unavailable { reason } => Err(ManageError::NotTold(reason)),
-        }
-    }
-
-    /// Keeps an expiry or scopes that were not known before. Whatever saves meanwhile knows better.
-    async fn learn(&self, member: &Member, grant: &Grant, told: &Introspection) {
-        let is_ours = !told.is_foreign(&self.0.context(member).client_id);
-        let lacks = grant.access.expires_at.is_none() || grant.scopes.is_empty();
-        if !is_ours || !lacks {
-            return;
-        }
-        let mut taught = grant.clone();
-        importing::learn(&mut taught, told);
-        taught.version += 1;
-        match recovery::save(&self.0, member, &taught).await {
-            Ok(()) => drop(self.0.cache.publish_renewed(member, taught)),
-            Err(StoreError::Moved) => recovery::reload(&self.0, member).await,
-            Err(error) => warn!(%member, %error, "a learnt expiry was not saved"),
-        }
-    }
-
     /// Renews a grant now, whatever is left of its life and however the last renewal went.
     ///
     /// # Errors
@@ -360,61 +298,6 @@ impl Credentials {
             },
             false => self.0.sign_in_needed(grant),
         }
-    }
-
-    /// Forgets a member: tokens and data key, in memory and in the store. Bodies that were sealed
-    /// for the member open no more. Then the tokens are given up where `linkedin.revocation_url`
-    /// says, which takes ten seconds at most and changes nothing here.
-    ///
-    /// # Errors
-    /// [`ManageError::UnknownMember`], [`ManageError::Store`].
-    pub async fn disconnect(&self, member: &Member) -> Result<Revocation, ManageError> {
-        if member.name.is_none() {
-            return Err(ManageError::ApplicationsOwn);
-        }
-        let shared = &self.0;
-        let grant = shared.cache.grant(member);
-        let was_stored = shared.store.forget(member).await?;
-        let was_known = shared.cache.knows(member);
-        shared.cache.forget(member);
-        shared.sealing.forget(member);
-        shared.cooling.forgive_member(member);
-        shared.unconfirmed.remove(member);
-        shared.asked.forget(member);
-        // Nobody has to listen.
-        shared.logouts.send_replace(());
-        match was_stored || was_known {
-            true => Ok(self.revoke(member, grant).await),
-            false => Err(ManageError::UnknownMember(member.clone())),
-        }
-    }
-
-    /// Whoever asks may leave: it is tried all the same.
-    async fn revoke(&self, member: &Member, grant: Option<Arc<Grant>>) -> Revocation {
-        let known = self.0.applications.get(&member.application);
-        let (Some(known), Some(grant)) = (known, grant) else {
-            return Revocation::NotAsked;
-        };
-        let (endpoint, application) = (self.0.endpoint.clone(), known.application.clone());
-        let counted = UnderWay::new(&self.0);
-        let asking = self.0.house.spawn(async move {
-            let _counted = counted;
-            endpoint.revoke(&application, &grant).await
-        });
-        match asking.await {
-            Ok(None) => Revocation::NotAsked,
-            Ok(Some(Ok(()))) => Revocation::Taken,
-            Ok(Some(Err(reason))) => {
-                warn!(%member, %reason, "a disconnected member's tokens were not revoked");
-                Revocation::Failed(reason)
-            }
-            Err(_) => Revocation::Failed("the asking broke off".to_owned()),
-        }
-    }
-
-    /// Changes with every member that is disconnected from now on.
-    pub fn logouts(&self) -> watch::Receiver<()> {
-        self.0.logouts.subscribe()
     }
 
     /// Renewals and saves under way.
