@@ -312,3 +312,28 @@ async fn an_old_token_is_let_go_once_the_lag_is_over() {
     world.credentials.renew_now(&ada()).await.unwrap();
     assert!(world.live.find(b"token-0").is_none());
 }
+
+#[tokio::test]
+async fn a_token_that_another_process_renewed_twice_is_forgotten_here_too() {
+    let world = World::start().await;
+    world.import(&ada(), RENEWABLE).await;
+    let shared = &world.credentials.0;
+    let mut rows = vec![shared.store.grant(&ada()).await.unwrap().unwrap()];
+    for _ in 0..2 {
+        world.credentials.renew_now(&ada()).await.unwrap();
+        rows.push(shared.store.grant(&ada()).await.unwrap().unwrap());
+    }
+    // As a process that has seen the first two versions, and is told of the third.
+    shared.cache.forget(&ada());
+    for row in &rows[..2] {
+        let grant = shared.sealing.grant(&ada(), row).unwrap();
+        shared.cache.publish(&ada(), grant);
+    }
+    assert!(world.live.find(b"token-0").is_some());
+
+    recovery::reload(shared, &ada()).await;
+
+    assert_eq!(text(&world.newest(&ada())), "token-2");
+    assert!(world.live.find(b"token-0").is_none());
+    assert!(world.live.find(b"token-1").is_some());
+}
