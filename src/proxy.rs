@@ -44,8 +44,12 @@ mod settings;
 mod thread;
 mod tls;
 
+#[cfg(test)]
+mod tests;
+
 use accept::listen::{CallerTls, Order, PathThread};
 use answer::Answer;
+use dispatch::{Lost, Sending};
 use exchange::Exchange;
 use head_tap::Tap;
 use thread::{Common, Thread};
@@ -88,12 +92,26 @@ struct Call {
     body: Incoming,
 }
 
-/// The path of every request, in the order it meets the layers.
+/// The path of every request.
 fn request_path(
     thread: &Rc<Thread>,
 ) -> impl Service<Arrival, Response = Answer, Error = Infallible> + Clone + use<> {
+    let dispatching = Rc::clone(thread);
+    layers_above(
+        thread,
+        service_fn(move |sending| dispatch::attempt(Rc::clone(&dispatching), sending)),
+    )
+}
+
+/// The layers in the order a request meets them, above what makes an attempt.
+fn layers_above<S>(
+    thread: &Rc<Thread>,
+    attempt: S,
+) -> impl Service<Arrival, Response = Answer, Error = Infallible> + Clone + use<S>
+where
+    S: Service<Sending, Response = Answer, Error = Lost> + Clone + 'static,
+{
     let at = || Rc::clone(thread);
-    let dispatching = at();
     ServiceBuilder::new()
         .layer(identify::layer(at())) // everything below is known under one id
         .layer(capture::layer(at())) // outside `reply`, so it keeps what the caller really got
@@ -103,9 +121,7 @@ fn request_path(
         .layer(replay::layer(at())) // before anything that may send twice
         .layer(authorize::layer(at())) // outside `backoff`: "once more" holds per exchange
         .layer(backoff::layer(at())) // inside: a new token starts a new series
-        .service(service_fn(move |sending| {
-            dispatch::attempt(Rc::clone(&dispatching), sending)
-        }))
+        .service(attempt)
 }
 
 /// The running path.

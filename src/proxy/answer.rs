@@ -74,6 +74,16 @@ impl AnswerBody {
         Self::Whole((!bytes.is_empty()).then_some(bytes))
     }
 
+    /// A bug of ours broke it off: its record says so.
+    fn note_panic(&mut self) {
+        tracing::error!("an answer's body panicked: this is a bug");
+        match self {
+            Self::Watched(unkept) => unkept.note_panic(),
+            Self::Kept(kept) => kept.note_panic(),
+            Self::Whole(_) | Self::Streamed(_) => {}
+        }
+    }
+
     fn poll_inner(
         &mut self,
         task: &mut Context<'_>,
@@ -97,8 +107,10 @@ impl Body for AnswerBody {
     ) -> Poll<Option<Result<Frame<Bytes>, AnswerBroken>>> {
         let this = self.get_mut();
         // A bug in here costs this exchange, not the connection's task and what else runs in it.
-        catch_unwind(AssertUnwindSafe(|| this.poll_inner(task)))
-            .unwrap_or(Poll::Ready(Some(Err(AnswerBroken::Panicked))))
+        catch_unwind(AssertUnwindSafe(|| this.poll_inner(task))).unwrap_or_else(|_| {
+            this.note_panic();
+            Poll::Ready(Some(Err(AnswerBroken::Panicked)))
+        })
     }
 
     fn is_end_stream(&self) -> bool {
@@ -134,6 +146,9 @@ pub(crate) struct Streamed {
     /// It broke off. hyper tells that once and then calls it a good end.
     is_cut: bool,
     passes_trailers: bool,
+    /// Plays a bug of ours: being asked for a frame panics.
+    #[cfg(test)]
+    pub(crate) panics: bool,
 }
 
 impl Streamed {
@@ -154,6 +169,8 @@ impl Streamed {
             has_ended: false,
             is_cut: false,
             passes_trailers,
+            #[cfg(test)]
+            panics: false,
         }
     }
 
@@ -202,6 +219,8 @@ impl Streamed {
         &mut self,
         task: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, AnswerBroken>>> {
+        #[cfg(test)]
+        assert!(!self.panics, "a test asked for it");
         if let Some(frame) = self.ahead.pop_front() {
             return Poll::Ready(Some(Ok(frame)));
         }

@@ -29,6 +29,7 @@ use super::{
     alarm::Watch,
     answer::{Answer, AnswerBody, AnswerBroken, Gathered, Streamed},
     exchange::{Exchange, Trip},
+    failure::Failure,
     thread::Thread,
 };
 
@@ -163,11 +164,16 @@ impl Armed {
         self.thread.is_logged_out(&self.exchange)
     }
 
-    fn note_broken(&self, error: AnswerBroken) {
+    /// The answer broke off: its record is made at once.
+    fn break_off(&mut self, error: AnswerBroken) {
+        if error == AnswerBroken::Panicked {
+            self.exchange.failure.replace(Some(Failure::Internal));
+        }
         self.exchange
             .note_broken(error.as_broken(), error.to_string());
         self.exchange
             .note_then("not sent again, because the answer was on its way".to_owned());
+        drop(self.record(Kind::Cut));
     }
 
     /// Hands the incident over, once.
@@ -209,11 +215,15 @@ impl Unkept {
             false => ready!(self.streamed.poll_frame(task)),
         };
         if let Some(Err(error)) = &polled {
-            self.watch.note_broken(*error);
-            drop(self.watch.record(Kind::Cut));
+            self.watch.break_off(*error);
         }
         self.watch.has_ended |= self.streamed.is_end_stream();
         Poll::Ready(polled)
+    }
+
+    /// A bug of ours broke it off.
+    pub(crate) fn note_panic(&mut self) {
+        self.watch.break_off(AnswerBroken::Panicked);
     }
 
     pub(crate) fn is_end_stream(&self) -> bool {
@@ -307,15 +317,23 @@ impl Kept {
                     }
                 }
                 Some(Err(error)) => {
-                    self.armed.note_broken(error);
-                    drop(self.armed.record(Kind::Cut));
-                    self.state = State::Done;
-                    self.ahead = None;
+                    self.break_off(error);
                     return Poll::Ready(Some(Err(error)));
                 }
                 None => ready!(self.poll_recorded(task)),
             }
         }
+    }
+
+    fn break_off(&mut self, error: AnswerBroken) {
+        self.armed.break_off(error);
+        self.state = State::Done;
+        self.ahead = None;
+    }
+
+    /// A bug of ours broke it off.
+    pub(crate) fn note_panic(&mut self) {
+        self.break_off(AnswerBroken::Panicked);
     }
 
     fn keep(&mut self, frame: &Frame<Bytes>) {
