@@ -141,8 +141,8 @@ def start_nginx(origin):
     return nginx("nginx", text, PROXY_CORE, port), port
 
 
-def start_linkgate(binary, origin):
-    """`linkgate serve` with its defaults, one path thread, the same 1,000 members."""
+def start_linkgate(binary, origin, serve=None):
+    """`linkgate serve` with its defaults, one path thread, the same 1,000 members; `serve` starts it otherwise."""
     port, admin, home = free_port(), free_port(), RUN / "linkgate"
     home.mkdir()
     (home / "secret").write_text("secret")
@@ -157,7 +157,7 @@ applications:
   - {{ name: default, client_id: bench, client_secret_file: secret }}
 """)
     base = [str(binary), "--config", str(home / "config.yaml")]
-    process = Process(PROXY_CORE, *base, "serve")
+    process = Process(PROXY_CORE, *(serve or base[:1]), *base[1:], "serve")
     wait_for(port, process)
 
     def command(*words, **options):
