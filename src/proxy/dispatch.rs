@@ -26,7 +26,7 @@ use super::{
     answer::{Answer, AnswerBody, Streamed},
     exchange::{Admitted, Endpoint, Exchange},
     failure::Failure,
-    headers::{self, Fate, HopNames},
+    headers::{self, Fate, HopNames, OurHop},
     replay::{BodyBroken, Pace, Replayed},
     thread::Thread,
 };
@@ -144,8 +144,8 @@ fn build(
     } else {
         Version::HTTP_11
     };
+    *request.headers_mut() = thread.spare_maps.take(exchange.headers.len() + 3);
     let out = request.headers_mut();
-    out.reserve(exchange.headers.len() + 3);
     let connection = HopNames::of(&exchange.headers);
     for (name, value) in &exchange.headers {
         match headers::fate(name, &connection) {
@@ -227,15 +227,15 @@ fn pass_on(
             nothing_sent: false,
         });
     }
-    let passes_trailers = headers::takes_trailers(&exchange.headers);
-    headers::strip_hop(&mut parts.headers, passes_trailers);
+    let ours = OurHop::of(exchange.version, &exchange.headers);
+    headers::strip_hop(&mut parts.headers, ours);
     parts.version = Version::HTTP_11;
     let reason = parts.extensions.remove::<hyper::ext::ReasonPhrase>();
     parts.extensions = http::Extensions::new();
     reason.map(|reason| parts.extensions.insert(reason));
 
     let pace = Pace::new(thread.pace(), &thread.alarm);
-    let streamed = Streamed::new(body, lease, Rc::clone(exchange), pace, passes_trailers);
+    let streamed = Streamed::new(body, lease, Rc::clone(exchange), pace, ours.takes_trailers);
     Ok((parts, streamed))
 }
 

@@ -28,6 +28,7 @@ use super::{
     dispatch::pool::Lease,
     failure::Failure,
     head_tap::{Tap, request_line},
+    headers::SpareMaps,
     repeat::Class,
     replay::Replay,
     thread::InFlight,
@@ -80,12 +81,15 @@ pub(crate) struct Exchange {
     pub(crate) is_recorded: Cell<bool>,
     /// Counts it as under way; none if there are too many.
     pub(crate) in_flight: Option<InFlight>,
+    /// Where `headers` goes in the end.
+    pub(crate) spare_maps: Rc<SpareMaps>,
 }
 
 impl Drop for Exchange {
     /// The exchange is over: the next bytes on the caller's connection begin a new head.
     fn drop(&mut self) {
         self.tap.begin(Instant::now());
+        self.spare_maps.give(std::mem::take(&mut self.headers));
     }
 }
 

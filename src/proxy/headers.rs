@@ -1,9 +1,13 @@
 //! The header lists: what describes one hop only, what is ours, what never goes to LinkedIn.
 
 use http::{
-    HeaderMap, HeaderName, HeaderValue,
+    HeaderMap, HeaderName, HeaderValue, Version,
     header::{AUTHORIZATION, CONNECTION, CONTENT_LENGTH, Entry, HOST, TE, TRANSFER_ENCODING},
 };
+
+mod spare;
+
+pub(crate) use spare::SpareMaps;
 
 /// Names the exchange in every answer.
 pub(crate) static LINKGATE_EXCHANGE: HeaderName = HeaderName::from_static("linkgate-exchange");
@@ -114,16 +118,26 @@ impl<'a> HopNames<'a> {
 
 /// Takes one hop's headers out of LinkedIn's answer; the others keep their order, which
 /// `HeaderMap::remove` would not. Keeps `Trailer` where the caller takes trailers.
-pub(crate) fn strip_hop(headers: &mut HeaderMap, caller_takes_trailers: bool) {
-    let listed: Vec<HeaderName> = HopNames::of(headers)
-        .listed()
-        // The usual one, which is no header that gets further in any case.
-        .filter(|name| !name.eq_ignore_ascii_case("keep-alive"))
-        .filter_map(|name| name.parse().ok())
-        .collect();
+///
+/// A plain `Connection: keep-alive` stays where our own answer may say the same: in the middle of the
+/// headers taking it out means building them anew, a tenth of all that an exchange costs.
+pub(crate) fn strip_hop(headers: &mut HeaderMap, ours: OurHop) {
+    let says_keep_alive = headers
+        .get(CONNECTION)
+        .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"keep-alive"));
+    let is_plain = says_keep_alive && single(headers, &CONNECTION).is_ok();
+    let listed: Vec<HeaderName> = if is_plain {
+        Vec::new()
+    } else {
+        HopNames::of(headers)
+            .listed()
+            .filter_map(|name| name.parse().ok())
+            .collect()
+    };
     let stays = |name: &HeaderName| match name.as_str() {
         "content-length" | "transfer-encoding" => true,
-        "trailer" => caller_takes_trailers,
+        "trailer" => ours.takes_trailers,
+        "connection" => is_plain && ours.keeps_alive,
         name if is_never_passed_on(name) => false,
         _ => !listed.contains(name),
     };
@@ -152,12 +166,33 @@ pub(crate) fn strip_hop(headers: &mut HeaderMap, caller_takes_trailers: bool) {
     }
 }
 
+/// The caller's connection, as far as its answer's headers speak of it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OurHop {
+    /// The caller said that it takes trailers.
+    pub(crate) takes_trailers: bool,
+    /// It stays open, and the caller's HTTP knows that as `keep-alive`.
+    pub(crate) keeps_alive: bool,
+}
+
+impl OurHop {
+    /// The connection on which a request of this version and these headers came.
+    pub(crate) fn of(version: Version, headers: &HeaderMap) -> Self {
+        Self {
+            takes_trailers: takes_trailers(headers),
+            keeps_alive: version == Version::HTTP_11
+                && !HopNames::of(headers)
+                    .listed()
+                    .any(|option| option.eq_ignore_ascii_case("close")),
+        }
+    }
+}
+
 /// One hop's own headers in answers, and those that only we may set.
 fn is_never_passed_on(name: &str) -> bool {
     matches!(
         name,
-        "connection"
-            | "keep-alive"
+        "keep-alive"
             | "proxy-connection"
             | "proxy-authenticate"
             | "te"
@@ -168,7 +203,7 @@ fn is_never_passed_on(name: &str) -> bool {
 }
 
 /// Whether the caller said that it takes trailers (`TE: trailers`, RFC 9110 §10.1.4).
-pub(crate) fn takes_trailers(headers: &HeaderMap) -> bool {
+fn takes_trailers(headers: &HeaderMap) -> bool {
     headers
         .get_all(TE)
         .iter()
@@ -233,26 +268,56 @@ mod tests {
         }
     }
 
+    const CLOSES: OurHop = OurHop {
+        takes_trailers: false,
+        keeps_alive: false,
+    };
+    const STAYS: OurHop = OurHop {
+        keeps_alive: true,
+        ..CLOSES
+    };
+
+    fn left(headers: &[(&'static str, &'static str)], ours: OurHop) -> Vec<String> {
+        let pair = |(name, value): &(&'static str, &'static str)| {
+            let name = HeaderName::from_static(name);
+            (name, HeaderValue::from_static(value))
+        };
+        let mut map = HeaderMap::new();
+        headers.iter().map(pair).for_each(|(name, value)| {
+            map.append(name, value);
+        });
+        strip_hop(&mut map, ours);
+        map.keys().map(ToString::to_string).collect()
+    }
+
     #[test]
     fn an_answer_loses_its_hop_headers_and_no_other() {
-        let mut headers = HeaderMap::new();
-        for (name, value) in [
+        let headers = [
             ("connection", "keep-alive, x-hop"),
             ("keep-alive", "timeout=5"),
             ("x-hop", "1"),
             ("x-li-uuid", "AAY="),
             ("set-cookie", "a=1"),
             ("content-length", "3"),
-        ] {
-            headers.append(
-                name.parse::<HeaderName>().unwrap(),
-                HeaderValue::from_static(value),
+        ];
+
+        for ours in [STAYS, CLOSES] {
+            assert_eq!(
+                left(&headers, ours),
+                ["x-li-uuid", "set-cookie", "content-length"]
             );
         }
+    }
 
-        strip_hop(&mut headers, false);
+    #[test]
+    fn a_plain_keep_alive_stays_where_it_is_true_of_our_connection_too() {
+        let headers = [("server", "x"), ("connection", "Keep-Alive"), ("date", "x")];
 
-        let left: Vec<&str> = headers.keys().map(HeaderName::as_str).collect();
-        assert_eq!(left, ["x-li-uuid", "set-cookie", "content-length"]);
+        assert_eq!(left(&headers, STAYS), ["server", "connection", "date"]);
+        assert_eq!(left(&headers, CLOSES), ["server", "date"]);
+        for other in ["close", "keep-alive, close", "x-hop", ""] {
+            let headers = [("server", "x"), ("connection", other), ("date", "x")];
+            assert_eq!(left(&headers, STAYS), ["server", "date"], "{other}");
+        }
     }
 }

@@ -65,6 +65,7 @@ fn begin(thread: &Rc<Thread>, arrival: Arrival) -> Call {
         logouts: Cell::new(thread.logouts()),
         is_recorded: Cell::new(false),
         in_flight: thread.enter(),
+        spare_maps: Rc::clone(&thread.spare_maps),
     });
     tracing::debug!(exchange.id = %exchange.id, "exchange begins");
     Call { exchange, body }

@@ -27,6 +27,7 @@ use super::{
     backoff::{budget::Budget, throttle::Throttle},
     dispatch::pool::{Limits as PoolLimits, Pool},
     exchange::{Endpoint, Exchange},
+    headers::SpareMaps,
     replay::{KeptTotal, Limits as ReplayLimits, PaceLimits},
 };
 
@@ -69,6 +70,7 @@ pub(crate) struct Thread {
     pub(crate) alarm: Alarm,
     pub(crate) throttle: Throttle,
     pub(crate) replay_limits: ReplayLimits,
+    pub(crate) spare_maps: Rc<SpareMaps>,
     api: Pool,
     uploads: Pool,
     api_host: HeaderValue,
@@ -129,6 +131,7 @@ impl Thread {
                 pace: pace(&settings),
             },
             recorder,
+            spare_maps: Rc::default(),
             api: pool(&linkedin.api_url),
             uploads: pool(&linkedin.uploads_url),
             api_host: host(&linkedin.api_url),
