@@ -8,6 +8,7 @@
 use std::{collections::HashMap, fmt, sync::Arc};
 
 use arc_swap::ArcSwap;
+use aws_lc_rs::constant_time::verify_slices_are_equal;
 use http::Method;
 use zeroize::Zeroizing;
 
@@ -103,6 +104,30 @@ struct Shared {
     keys: ArcSwap<Table>,
 }
 
+/// That a text is a key of this table: what was proven once need not be proven for every request.
+///
+/// It holds the table, so that no other can come to stand at the same place while it is compared.
+pub struct Proof {
+    text: Zeroizing<Box<[u8]>>,
+    table: Arc<Table>,
+    key: Arc<Key>,
+}
+
+impl fmt::Debug for Proof {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Proof({})", self.key.id)
+    }
+}
+
+impl Proof {
+    /// Whether it still proves `presented`; compared in constant time.
+    fn holds(&self, presented: &[u8], table: &Arc<Table>, clock: &Clock) -> bool {
+        Arc::ptr_eq(&self.table, table)
+            && verify_slices_are_equal(&self.text, presented).is_ok()
+            && self.key.is_alive(clock)
+    }
+}
+
 /// The table of keys the path asks. Cheap to clone; a change is seen by the next request.
 #[derive(Clone)]
 pub struct Callers(Arc<Shared>);
@@ -125,7 +150,36 @@ impl Callers {
     /// # Errors
     /// [`UnknownKey`].
     pub fn check(&self, presented: &[u8]) -> Result<Arc<Key>, UnknownKey> {
-        let keys = self.0.keys.load();
+        self.found(&self.0.keys.load(), presented)
+    }
+
+    /// The same for a connection whose requests carry the same key: `proof` keeps what was proven last,
+    /// and holds until any key is made, revoked or changed, or this one expires.
+    ///
+    /// # Errors
+    /// [`UnknownKey`].
+    pub fn check_again(
+        &self,
+        proof: &mut Option<Proof>,
+        presented: &[u8],
+    ) -> Result<Arc<Key>, UnknownKey> {
+        let table = self.0.keys.load();
+        if let Some(proof) = proof
+            && proof.holds(presented, &table, &self.0.clock)
+        {
+            return Ok(Arc::clone(&proof.key));
+        }
+        *proof = None;
+        let key = self.found(&table, presented)?;
+        *proof = Some(Proof {
+            text: Zeroizing::new(presented.into()),
+            table: Arc::clone(&table),
+            key: Arc::clone(&key),
+        });
+        Ok(key)
+    }
+
+    fn found(&self, keys: &Table, presented: &[u8]) -> Result<Arc<Key>, UnknownKey> {
         let proven = bearer::KEY.proven(presented, |id| keys.get(id), |key| key.digest);
         match proven {
             Some(key) if key.is_alive(&self.0.clock) => Ok(Arc::clone(key)),

@@ -48,6 +48,7 @@ mod tls;
 mod tests;
 
 use accept::listen::{CallerTls, Order, PathThread};
+use admit::Familiar;
 use answer::Answer;
 use dispatch::{Lost, Sending};
 use exchange::Exchange;
@@ -78,11 +79,12 @@ pub struct Parts {
     pub house: tokio::runtime::Handle,
 }
 
-/// A request as it arrives, with the tap of its connection.
+/// A request as it arrives, with the tap of its connection and what is known of that.
 #[derive(Debug)]
 struct Arrival {
     request: http::Request<Incoming>,
     tap: Rc<Tap>,
+    familiar: Rc<Familiar>,
 }
 
 /// An exchange on its way down, with the body that nobody has read yet.

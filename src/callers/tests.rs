@@ -62,6 +62,38 @@ fn an_expired_key_is_unknown() {
 }
 
 #[test]
+fn a_proof_is_worth_nothing_once_the_table_changed_or_the_key_expired() {
+    let callers = callers();
+    let ends = Terms {
+        expires_at: Some(callers.0.clock.seconds() + 60),
+        ..terms()
+    };
+    let ((text, key), (other, _)) = (callers.create(ends), callers.create(terms()));
+    callers.insert(key.clone());
+    let mut proof = None;
+    let mut check = |text: &str| callers.check_again(&mut proof, text.as_bytes());
+    let first = check(&text).unwrap();
+
+    assert!(Arc::ptr_eq(&check(&text).unwrap(), &first), "proven before");
+    assert_eq!(check(&other).err(), Some(UnknownKey), "another text");
+    assert!(check(&text).is_ok(), "the first text again");
+    callers.insert(Key {
+        covers: Covers::Members(Vec::new()),
+        ..key.clone()
+    });
+    assert_eq!(check(&text).unwrap().covers, Covers::Members(Vec::new()));
+    callers.0.clock.advance(Duration::from_secs(60));
+    assert_eq!(check(&text).err(), Some(UnknownKey), "expired");
+    callers.insert(Key {
+        expires_at: None,
+        ..key.clone()
+    });
+    assert!(check(&text).is_ok(), "it may stay longer");
+    callers.revoke(&key.id).unwrap();
+    assert_eq!(check(&text).err(), Some(UnknownKey), "revoked");
+}
+
+#[test]
 fn a_key_with_another_keys_secret_is_unknown() {
     let callers = callers();
     let (first, key) = callers.create(terms());

@@ -21,6 +21,7 @@ use tower::Service;
 
 use super::{
     Arrival,
+    admit::Familiar,
     answer::Answer,
     head_tap::{Tap, Tapped},
     thread::Thread,
@@ -69,6 +70,7 @@ where
     let service = Entrance {
         path,
         tap: Rc::clone(&tap),
+        familiar: Rc::default(),
     };
     let connection = http1::Builder::new()
         .auto_date_header(false)
@@ -109,6 +111,7 @@ where
 struct Entrance<S> {
     path: S,
     tap: Rc<Tap>,
+    familiar: Rc<Familiar>,
 }
 
 impl<S> hyper::service::Service<http::Request<Incoming>> for Entrance<S>
@@ -124,6 +127,7 @@ where
         let arrival = Arrival {
             request,
             tap: Rc::clone(&self.tap),
+            familiar: Rc::clone(&self.familiar),
         };
         self.path.clone().call(arrival)
     }

@@ -6,7 +6,7 @@
 //! whether Linkgate knows it or not. Nothing of a body is read here, so a caller that waits for
 //! `100 Continue` is refused without sending it (RFC 9110 §10.1.1).
 
-use std::rc::Rc;
+use std::{cell::RefCell, rc::Rc};
 
 use http::{
     HeaderMap, HeaderValue, Method, Version,
@@ -14,7 +14,7 @@ use http::{
 };
 use tower::{Layer, Service, layer::layer_fn, service_fn};
 
-use crate::callers::Key;
+use crate::callers::{Covers, Key};
 
 use super::{
     Call,
@@ -27,10 +27,13 @@ use super::{
 };
 
 mod credential;
+mod familiar;
 pub(crate) mod hosts;
 mod target;
 
 use target::Target;
+
+pub(crate) use familiar::Familiar;
 
 /// Lets in who may come in.
 pub(crate) fn layer<S>(
@@ -75,15 +78,20 @@ fn admit(thread: &Thread, exchange: &Exchange) -> Result<Admitted, Failure> {
         thread.credentials.default_application(),
     )
     .inspect_err(|_| note_presented(exchange, &target))?;
-    let Ok(key) = thread.callers.check(asked.key) else {
+    let Ok(key) = exchange.familiar.check(&thread.callers, asked.key) else {
         note_presented(exchange, &target);
         return Err(Failure::CallerUnknown);
     };
     let member = asked.member(&key)?;
     let path = target.path_and_query.path();
-    let may = key.covers(&member) & allows(&key, exchange, path);
-    let is_named_for_key = matches!(key.covers, crate::callers::Covers::Members(_));
-    if !may || !(is_named_for_key || thread.credentials.knows(&member)) {
+    if !(key.covers(&member) & allows(&key, exchange, path)) {
+        return Err(Failure::NotAllowed);
+    }
+    let token = thread.credentials.token(&member);
+    let is_named_for_key = matches!(key.covers, Covers::Members(_));
+    // Who has a token is known.
+    let is_known = matches!(token, Ok(Some(_))) || is_named_for_key;
+    if !is_known && !thread.credentials.knows(&member) {
         return Err(Failure::NotAllowed);
     }
     let endpoint = Endpoint::of(path);
@@ -92,6 +100,7 @@ fn admit(thread: &Thread, exchange: &Exchange) -> Result<Admitted, Failure> {
         member,
         target: target.path_and_query,
         endpoint,
+        token: RefCell::new(Some(token)),
     })
 }
 
@@ -225,7 +234,12 @@ fn target_of(thread: &Thread, exchange: &Exchange) -> Result<Target, Failure> {
     } else if host.is_none() && exchange.version != Version::HTTP_10 {
         return Err(Failure::Malformed("it has no Host"));
     }
-    if host.is_some_and(|host| !thread.hosts.are_ours(host)) {
+    let is_ours = |host| {
+        exchange
+            .familiar
+            .is_ours(host, |host| thread.hosts.are_ours(host))
+    };
+    if host.is_some_and(|host| !is_ours(host)) {
         return Err(Failure::WrongAuthority);
     }
     Target::of(&exchange.uri, &thread.hosts)

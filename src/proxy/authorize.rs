@@ -21,8 +21,14 @@ use crate::{
 };
 
 use super::{
-    alarm::Late, answer::Answer, dispatch::Sending, exchange::Exchange, failure::Failure,
-    repeat::Class, replay::CanRepeat, thread::Thread,
+    alarm::Late,
+    answer::Answer,
+    dispatch::Sending,
+    exchange::{Admitted, Exchange},
+    failure::Failure,
+    repeat::Class,
+    replay::CanRepeat,
+    thread::Thread,
 };
 
 mod refusal;
@@ -87,10 +93,11 @@ where
 {
     async fn run(mut self) -> Result<Answer, Failure> {
         let exchange = Rc::clone(&self.exchange);
-        let Some(member) = exchange.member() else {
+        let Some(admitted) = exchange.admitted.get() else {
             return Err(Failure::Internal);
         };
-        let mut token = self.first_token(member).await?;
+        let member = &admitted.member;
+        let mut token = self.first_token(admitted).await?;
         let mut history = History::default();
         loop {
             let answer = self.send(&token).await?;
@@ -154,8 +161,11 @@ where
     }
 
     /// The token for the first attempt; renewed first where the one at hand would not last.
-    async fn first_token(&self, member: &Member) -> Result<Token, Failure> {
-        match self.thread.credentials.token(member).map_err(failure)? {
+    async fn first_token(&self, admitted: &Admitted) -> Result<Token, Failure> {
+        let member = &admitted.member;
+        let looked_up = admitted.token.take();
+        let looked_up = looked_up.unwrap_or_else(|| self.thread.credentials.token(member));
+        match looked_up.map_err(failure)? {
             Some(token) if self.lasts(&token) => Ok(token),
             Some(token) => {
                 let renewed = Box::pin(self.renew(member, Some(&token))).await;
@@ -173,8 +183,8 @@ where
             .body()
             .length()
             .is_none_or(|length| length > large);
-        let left = token.expires_at.map_or(i64::MAX, |at| at - self.now());
-        !is_large || !token.is_renewable || left > LARGE_BODY_SECS
+        let left = || token.expires_at.map_or(i64::MAX, |at| at - self.now());
+        !is_large || !token.is_renewable || left() > LARGE_BODY_SECS
     }
 
     fn now(&self) -> i64 {

@@ -19,12 +19,13 @@ use tokio::time::Instant;
 
 use crate::{
     callers::Key,
-    credentials::{Token, Verdict},
+    credentials::{Refused, Token, Verdict},
     exchange::{Attempt, Broken, ExchangeId, Head, KeptBody, Member, Outcome, Timings, TokenUsed},
     metrics::AttemptReason,
 };
 
 use super::{
+    admit::Familiar,
     dispatch::pool::Lease,
     failure::Failure,
     head_tap::{Tap, request_line},
@@ -46,6 +47,8 @@ pub(crate) struct Exchange {
     pub(crate) headers: HeaderMap,
     /// The caller's connection; its tap holds the request's head until the exchange ends.
     pub(crate) tap: Rc<Tap>,
+    /// What is known of that connection from the requests before.
+    pub(crate) familiar: Rc<Familiar>,
     pub(crate) class: Class,
     /// Set by `admit`.
     pub(crate) admitted: OnceCell<Admitted>,
@@ -101,6 +104,8 @@ pub(crate) struct Admitted {
     /// Path and query for LinkedIn, byte for byte.
     pub(crate) target: PathAndQuery,
     pub(crate) endpoint: Endpoint,
+    /// What [`crate::credentials::Credentials::token`] said; taken by `authorize`.
+    pub(crate) token: RefCell<Option<Result<Option<Token>, Refused>>>,
 }
 
 /// Which of LinkedIn's hosts.

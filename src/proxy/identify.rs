@@ -34,7 +34,11 @@ where
 }
 
 fn begin(thread: &Rc<Thread>, arrival: Arrival) -> Call {
-    let Arrival { request, tap } = arrival;
+    let Arrival {
+        request,
+        tap,
+        familiar,
+    } = arrival;
     let (parts, body) = request.into_parts();
     let started = Instant::now();
     let exchange = Rc::new(Exchange {
@@ -47,6 +51,7 @@ fn begin(thread: &Rc<Thread>, arrival: Arrival) -> Call {
         version: parts.version,
         headers: parts.headers,
         tap,
+        familiar,
         admitted: OnceCell::new(),
         presented: RefCell::default(),
         deadline: Cell::new(started + thread.settings.retry.total_time),
