@@ -140,7 +140,7 @@ fn check_protocol(exchange: &Exchange) -> Result<(), Failure> {
         check_transfer_encoding(exchange)?;
     }
     exchange.tap.with_read_head(|head| match head {
-        Some(head) if exchange.is_own_head(head) => check_head(head, headers),
+        Some(head) if exchange.is_own_head(head) => check_head(head, exchange),
         // Pipelined: hyper hides a length that stands beside chunks, so a look at the wire is needed.
         _ if headers.contains_key(TRANSFER_ENCODING) => Err(Failure::Malformed(
             "a chunked request is not read behind another one: wait for the answer",
@@ -175,8 +175,10 @@ fn check_transfer_encoding(exchange: &Exchange) -> Result<(), Failure> {
 }
 
 /// What hyper tidies up before a service sees it must be looked for on the wire.
-fn check_head(head: &[u8], headers: &HeaderMap) -> Result<(), Failure> {
-    if request_line(head).is_some_and(|(_, target)| target.contains(&b'#')) {
+fn check_head(head: &[u8], exchange: &Exchange) -> Result<(), Failure> {
+    let headers = &exchange.headers;
+    let has_fragment = || request_line(head).is_some_and(|(_, target)| target.contains(&b'#'));
+    if !exchange.is_line_of(head) && has_fragment() {
         return Err(Failure::Malformed("its target has a fragment"));
     }
     let has_both = headers.contains_key(TRANSFER_ENCODING)
@@ -186,12 +188,20 @@ fn check_head(head: &[u8], headers: &HeaderMap) -> Result<(), Failure> {
             "it has both Transfer-Encoding and Content-Length",
         ));
     }
-    if memchr::memchr_iter(b'\n', head).any(|at| at == 0 || head.get(at - 1) != Some(&b'\r')) {
+    if has_bare_lf(head) {
         return Err(Failure::Malformed(
             "a line of its head does not end in CRLF",
         ));
     }
     Ok(())
+}
+
+/// Whether a line ends without CR. Not `any`: a look at every byte, whatever the others are, is made for
+/// many at once.
+fn has_bare_lf(head: &[u8]) -> bool {
+    let pairs = head.iter().zip(head.get(1..).unwrap_or_default());
+    let is_bare = |(before, byte): (&u8, &u8)| (*byte == b'\n') & (*before != b'\r');
+    pairs.fold(head.starts_with(b"\n"), |found, pair| found | is_bare(pair))
 }
 
 fn wire_has(head: &[u8], name: &[u8]) -> bool {

@@ -135,8 +135,10 @@ impl Body for AnswerBody {
 /// LinkedIn's answer as it comes.
 #[derive(Debug)]
 pub(crate) struct Streamed {
-    /// Frames that were fetched before the answer was passed on.
+    /// Frames that were fetched before the answer was passed on; the first of a good one stands apart,
+    /// so that no room is made for it.
     ahead: VecDeque<Frame<Bytes>>,
+    first: Option<Frame<Bytes>>,
     body: Incoming,
     /// Gone once the connection was given back.
     lease: Option<Lease>,
@@ -162,6 +164,7 @@ impl Streamed {
         let lease = Some(lease);
         Self {
             ahead: VecDeque::new(),
+            first: None,
             body,
             lease,
             exchange,
@@ -177,7 +180,7 @@ impl Streamed {
     /// Fetches the first frame if it is there already: head and body then leave in one write.
     pub(crate) fn poll_first(&mut self, task: &mut Context<'_>) {
         match Pin::new(&mut self.body).poll_frame(task) {
-            Poll::Ready(Some(Ok(frame))) => self.ahead.push_back(frame),
+            Poll::Ready(Some(Ok(frame))) => self.first = Some(frame),
             // Told when the body is asked for.
             Poll::Ready(Some(Err(_))) => {
                 self.is_cut = true;
@@ -221,7 +224,7 @@ impl Streamed {
     ) -> Poll<Option<Result<Frame<Bytes>, AnswerBroken>>> {
         #[cfg(test)]
         assert!(!self.panics, "a test asked for it");
-        if let Some(frame) = self.ahead.pop_front() {
+        if let Some(frame) = self.ahead.pop_front().or_else(|| self.first.take()) {
             return Poll::Ready(Some(Ok(frame)));
         }
         if self.is_cut {
@@ -256,7 +259,7 @@ impl Streamed {
     }
 
     pub(crate) fn is_end_stream(&self) -> bool {
-        self.ahead.is_empty() && self.has_ended
+        self.ahead.is_empty() && self.first.is_none() && self.has_ended
     }
 
     pub(crate) fn size_hint(&self) -> SizeHint {
@@ -264,6 +267,7 @@ impl Streamed {
         let ahead: usize = self
             .ahead
             .iter()
+            .chain(&self.first)
             .filter_map(Frame::data_ref)
             .map(Bytes::len)
             .sum();

@@ -71,7 +71,7 @@ pub(crate) async fn attempt(thread: Rc<Thread>, sending: Sending) -> Result<Answ
     let total = exchange.deadline.get();
     let limit = total.min(began + settings.attempt_time);
     let pool = thread.pool(admitted.endpoint);
-    let trip = round_trip(&thread, &exchange, admitted, &token, pool);
+    let trip = round_trip(&thread, &exchange, admitted, &token, pool, began);
     let ended = thread
         .alarm
         .until_moving(|| exchange.moved(limit), trip)
@@ -92,9 +92,10 @@ async fn round_trip(
     admitted: &Admitted,
     token: &Token,
     pool: &Pool,
+    began: Instant,
 ) -> Result<Answer, Lost> {
     let mut lease = pool
-        .take(exchange.class.is_write())
+        .take(exchange.class.is_write(), began)
         .await
         .map_err(|error| not_connected(exchange, &error))?;
     exchange.take_connection(&lease);

@@ -248,9 +248,20 @@ impl Trip {
 impl Exchange {
     /// Whether `head`, as it stands in the tap, is this request's: with pipelining it need not be.
     pub(crate) fn is_own_head(&self, head: &[u8]) -> bool {
-        request_line(head).is_some_and(|(method, target)| {
-            method == self.method.as_str().as_bytes() && begins_with_target(target, &self.uri)
-        })
+        self.is_line_of(head)
+            || request_line(head).is_some_and(|(method, target)| {
+                method == self.method.as_str().as_bytes() && begins_with_target(target, &self.uri)
+            })
+    }
+
+    /// Whether `head` begins with just what hyper understood as the request line, nothing cut off: the
+    /// usual case, told by comparing alone.
+    pub(crate) fn is_line_of(&self, head: &[u8]) -> bool {
+        let target = self.uri.path_and_query().map_or("", PathAndQuery::as_str);
+        let rest = head.strip_prefix(self.method.as_str().as_bytes());
+        let rest = rest.and_then(|rest| rest.strip_prefix(b" "));
+        let rest = rest.and_then(|rest| rest.strip_prefix(target.as_bytes()));
+        rest.is_some_and(|rest| rest.starts_with(b" HTTP/1."))
     }
 
     /// The request's head for the record, and its target as it stood on the request line.

@@ -198,7 +198,7 @@ fn finish(thread: &Thread, exchange: &Exchange, answer: &mut Answer) {
             HeaderValue::from_static("unknown"),
         );
     }
-    if let Ok(timing) = HeaderValue::from_maybe_shared(server_timing(exchange)) {
+    if let Ok(timing) = HeaderValue::from_bytes(server_timing(exchange).as_slice()) {
         headers.append(SERVER_TIMING.clone(), timing);
     }
     if !headers.contains_key(DATE) {
@@ -219,43 +219,72 @@ fn date(thread: &Thread) -> HeaderValue {
         .unwrap_or_else(|_| HeaderValue::from_static("Thu, 01 Jan 1970 00:00:00 GMT"))
 }
 
-/// `gate;dur=0.1, token;dur=0, linkedin;dur=40.2`, in milliseconds.
-fn server_timing(exchange: &Exchange) -> Bytes {
+/// `linkgate;dur=0.1, token;dur=0, linkedin;dur=40.2`, in milliseconds.
+fn server_timing(exchange: &Exchange) -> Line {
     let (linkedin, token) = (exchange.linkedin_time.get(), exchange.token_time.get());
-    let ours = exchange.own_time();
-    let mut out = Vec::with_capacity(64);
-    for (name, spent) in [
-        ("linkgate;dur=", ours),
-        (", token;dur=", token),
-        (", linkedin;dur=", linkedin),
-    ] {
-        if name.starts_with(", token") && spent.is_zero() {
-            continue;
-        }
-        out.extend_from_slice(name.as_bytes());
-        push_millis(&mut out, spent);
+    let mut line = Line::default();
+    line.push(b"linkgate;dur=");
+    line.push_millis(exchange.own_time());
+    if !token.is_zero() {
+        line.push(b", token;dur=");
+        line.push_millis(token);
     }
-    out.into()
+    line.push(b", linkedin;dur=");
+    line.push_millis(linkedin);
+    line
 }
 
-/// Milliseconds with three places, without the cost of the formatting machinery.
-fn push_millis(out: &mut Vec<u8>, spent: Duration) {
-    let micros = spent.as_micros();
-    let mut digits = [b'0'; 24];
-    let mut rest = micros;
-    let mut length = 0;
-    for digit in digits.iter_mut().rev() {
-        *digit = b'0' + u8::try_from(rest % 10).unwrap_or(0);
-        rest /= 10;
-        length += 1;
-        if rest == 0 && length >= 4 {
-            break;
+/// A header's value under construction: without an allocation and without the formatting machinery.
+struct Line {
+    bytes: [u8; Self::ROOM],
+    length: usize,
+}
+
+impl Default for Line {
+    fn default() -> Self {
+        Self {
+            bytes: [0; Self::ROOM],
+            length: 0,
         }
     }
-    let (whole, part) = digits.split_at(21);
-    out.extend_from_slice(whole.get(24 - length..).unwrap_or(b"0"));
-    out.push(b'.');
-    out.extend_from_slice(part);
+}
+
+impl Line {
+    /// Three names and three times of at most 24 characters.
+    const ROOM: usize = 128;
+
+    fn as_slice(&self) -> &[u8] {
+        self.bytes.get(..self.length).unwrap_or_default()
+    }
+
+    /// Adds `part`; what finds no room is left out.
+    fn push(&mut self, part: &[u8]) {
+        let end = self.length + part.len();
+        if let Some(room) = self.bytes.get_mut(self.length..end) {
+            room.copy_from_slice(part);
+            self.length = end;
+        }
+    }
+
+    /// Adds milliseconds with three places.
+    fn push_millis(&mut self, spent: Duration) {
+        let mut rest = u64::try_from(spent.as_micros()).unwrap_or(u64::MAX);
+        let mut digits = [b'0'; 24];
+        let mut length = 0;
+        for (place, digit) in digits.iter_mut().rev().enumerate() {
+            if place == 3 {
+                *digit = b'.';
+            } else {
+                *digit = b'0' + u8::try_from(rest % 10).unwrap_or(0);
+                rest /= 10;
+            }
+            length += 1;
+            if rest == 0 && length >= 5 {
+                break;
+            }
+        }
+        self.push(digits.get(digits.len() - length..).unwrap_or_default());
+    }
 }
 
 #[cfg(test)]
@@ -267,12 +296,15 @@ mod tests {
         for (micros, expected) in [
             (0, "0.000"),
             (7, "0.007"),
+            (999, "0.999"),
+            (1_000, "1.000"),
             (1_234, "1.234"),
             (12_345_678, "12345.678"),
+            (u64::MAX, "18446744073709551.615"),
         ] {
-            let mut out = Vec::new();
-            push_millis(&mut out, Duration::from_micros(micros));
-            assert_eq!(String::from_utf8(out).unwrap(), expected);
+            let mut line = Line::default();
+            line.push_millis(Duration::from_micros(micros));
+            assert_eq!(std::str::from_utf8(line.as_slice()).unwrap(), expected);
         }
     }
 }

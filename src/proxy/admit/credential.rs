@@ -1,6 +1,7 @@
 //! What the caller presents: the key where a LinkedIn client puts its token, and the member's name.
 
 use http::{HeaderMap, header::AUTHORIZATION};
+use memchr::memchr;
 
 use crate::{
     callers::{Covers, Key},
@@ -32,7 +33,7 @@ pub(super) fn read<'a>(
     default_application: &'a Name,
 ) -> Result<Asked<'a>, Failure> {
     let presented = presented(headers, target)?;
-    let (key, suffix) = match presented.iter().position(|byte| *byte == b'~') {
+    let (key, suffix) = match memchr(b'~', presented) {
         Some(at) => presented.split_at(at),
         None => (presented, &b""[..]),
     };

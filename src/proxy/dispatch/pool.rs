@@ -144,12 +144,12 @@ impl Pool {
         &self.0.target
     }
 
-    /// Takes a pooled connection or makes one.
+    /// Takes a pooled connection or makes one; `now` is the moment of the call.
     ///
     /// # Errors
     /// [`DialError`]: nothing was sent.
-    pub(crate) async fn take(&self, is_write: bool) -> Result<Lease, DialError> {
-        if let Some(lease) = self.pooled(is_write).await {
+    pub(crate) async fn take(&self, is_write: bool, now: Instant) -> Result<Lease, DialError> {
+        if let Some(lease) = self.pooled(is_write, now).await {
             return Ok(lease);
         }
         if !self.may_speak_http2() {
@@ -168,13 +168,13 @@ impl Pool {
         self.0.limits.http2 && self.0.target.is_tls() && self.0.speaks_http2.get() != Some(false)
     }
 
-    async fn pooled(&self, is_write: bool) -> Option<Lease> {
+    async fn pooled(&self, is_write: bool, now: Instant) -> Option<Lease> {
         if let Some(lease) = self.multiplexed() {
             return Some(lease);
         }
         let mut has_asked_reactor = false;
         loop {
-            let idle = self.warmest(is_write)?;
+            let idle = self.warmest(is_write, now)?;
             if is_write && !has_asked_reactor {
                 // Lets the reactor deliver a close that has already arrived: a write must not meet it.
                 tokio::task::yield_now().await;
@@ -201,10 +201,9 @@ impl Pool {
 
     /// The connection used last that is still good by the clock, idle no longer from now on; drops
     /// those that are not.
-    fn warmest(&self, is_write: bool) -> Option<Idle> {
+    fn warmest(&self, is_write: bool, now: Instant) -> Option<Idle> {
         let limits = &self.0.limits;
         let mut idle = self.0.idle.borrow_mut();
-        let now = Instant::now();
         while let Some(mut warmest) = idle.pop() {
             let quiet = now.duration_since(warmest.since);
             if quiet >= limits.idle_time {
