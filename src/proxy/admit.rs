@@ -10,7 +10,7 @@ use std::{cell::RefCell, rc::Rc};
 
 use http::{
     HeaderMap, HeaderValue, Method, Version,
-    header::{CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE},
+    header::{CONTENT_LENGTH, TRANSFER_ENCODING},
 };
 use tower::{Layer, Service, layer::layer_fn, service_fn};
 
@@ -74,6 +74,7 @@ fn admit(thread: &Thread, exchange: &Exchange) -> Result<Admitted, Failure> {
     let target = target_of(thread, exchange)?;
     let asked = credential::read(
         &exchange.headers,
+        exchange.present,
         &target,
         thread.credentials.default_application(),
     )
@@ -107,7 +108,8 @@ fn admit(thread: &Thread, exchange: &Exchange) -> Result<Admitted, Failure> {
 /// Both the method on the line and the one that is meant must be allowed, unless that one is a read
 /// tunnelled through POST because its query was too long.
 fn allows(key: &Key, exchange: &Exchange, path: &str) -> bool {
-    let Some(meant) = effective_method(&exchange.method, &exchange.headers) else {
+    let Some(meant) = effective_method(&exchange.method, &exchange.headers, exchange.present)
+    else {
         return false;
     };
     let is_tunnelled_read = meant == Method::GET && exchange.method == Method::POST;
@@ -129,20 +131,19 @@ fn note_presented(exchange: &Exchange, target: &Target) {
 /// HTTP that is refused from the first day: what one side reads differently from the other is how
 /// requests are smuggled (RFC 9112 §11.2).
 fn check_protocol(exchange: &Exchange) -> Result<(), Failure> {
-    let headers = &exchange.headers;
     if exchange.method == Method::CONNECT || exchange.method == Method::TRACE {
         return Err(Failure::MethodNotAllowed);
     }
-    if headers.contains_key(UPGRADE) {
+    if exchange.present.upgrade {
         return Err(Failure::NotImplemented("switching protocols"));
     }
-    if headers.contains_key(TRANSFER_ENCODING) {
+    if exchange.present.transfer_encoding {
         check_transfer_encoding(exchange)?;
     }
     exchange.tap.with_read_head(|head| match head {
         Some(head) if exchange.is_own_head(head) => check_head(head, exchange),
         // Pipelined: hyper hides a length that stands beside chunks, so a look at the wire is needed.
-        _ if headers.contains_key(TRANSFER_ENCODING) => Err(Failure::Malformed(
+        _ if exchange.present.transfer_encoding => Err(Failure::Malformed(
             "a chunked request is not read behind another one: wait for the answer",
         )),
         _ => Ok(()),
@@ -181,7 +182,7 @@ fn check_head(head: &[u8], exchange: &Exchange) -> Result<(), Failure> {
     if !exchange.is_line_of(head) && has_fragment() {
         return Err(Failure::Malformed("its target has a fragment"));
     }
-    let has_both = headers.contains_key(TRANSFER_ENCODING)
+    let has_both = exchange.present.transfer_encoding
         && (headers.contains_key(CONTENT_LENGTH) || wire_has(head, b"content-length:"));
     if has_both {
         return Err(Failure::Malformed(

@@ -3,6 +3,9 @@
 //! Registering a tokio timer for every request costs 2 % of a whole exchange; a deadline that is
 //! almost never reached may as well be checked every [`TICK`] by whoever is on duty.
 //!
+//! The same goes for looks at the clock, 24 ns each: where a tick more or less does not matter, the moment
+//! of the last look serves.
+//!
 //! **Invariant:** a future under [`Alarm::until`] ends at most one tick after its deadline. While no
 //! deadline is registered nothing ticks.
 
@@ -28,12 +31,25 @@ pub(crate) struct Late;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Alarm(Rc<Shared>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Shared {
+    last_look: Cell<Instant>,
     slots: RefCell<Vec<Option<Place>>>,
     free: RefCell<Vec<usize>>,
     armed: Cell<usize>,
     first_armed: Notify,
+}
+
+impl Default for Shared {
+    fn default() -> Self {
+        Self {
+            last_look: Cell::new(Instant::now()),
+            slots: RefCell::default(),
+            free: RefCell::default(),
+            armed: Cell::new(0),
+            first_armed: Notify::new(),
+        }
+    }
 }
 
 /// Who is to be woken when.
@@ -53,12 +69,29 @@ impl Alarm {
                 self.0.first_armed.notified().await;
             }
             tokio::time::sleep(TICK).await;
-            let now = Instant::now();
+            let now = self.look();
             self.ring(|place| {
                 place.is_reached = place.deadline <= now;
                 place.is_reached
             });
         }
+    }
+
+    /// Looks at the clock.
+    pub(crate) fn look(&self) -> Instant {
+        self.looked(Instant::now())
+    }
+
+    /// Somebody else just did.
+    pub(crate) fn looked(&self, now: Instant) -> Instant {
+        self.0.last_look.set(now);
+        now
+    }
+
+    /// When somebody on this thread last looked at the clock. Each exchange looks when it begins, and
+    /// the tick does while one waits, so that this is less than two ticks ago at its end.
+    pub(crate) fn last_look(&self) -> Instant {
+        self.0.last_look.get()
     }
 
     /// Wakes everyone who waits under a deadline, reached or not.

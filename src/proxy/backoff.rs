@@ -151,8 +151,11 @@ fn how_it_ended(ended: &Result<Answer, Lost>, clock: &Clock) -> Ended {
     }
 }
 
-/// `Retry-After` in both of its forms (RFC 9110 §10.2.3).
+/// `Retry-After` in both of its forms (RFC 9110 §10.2.3); a good answer is not asked for it.
 fn retry_after(answer: &Answer, clock: &Clock) -> Option<Duration> {
+    if answer.status().is_success() {
+        return None;
+    }
     let value = answer.headers().get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = value.parse::<u32>() {
         return Some(Duration::from_secs(seconds.into()));

@@ -64,7 +64,7 @@ pub(crate) async fn attempt(thread: Rc<Thread>, sending: Sending) -> Result<Answ
     };
     let reason = exchange.next_reason.get();
     thread.shard.attempt(reason);
-    let began = Instant::now();
+    let began = thread.alarm.look();
     exchange.begin_trip(began, token.clone());
 
     let settings = &thread.settings.linkedin;
@@ -147,20 +147,27 @@ fn build(
     };
     *request.headers_mut() = thread.spare_maps.take(exchange.headers.len() + 3);
     let out = request.headers_mut();
-    let connection = HopNames::of(&exchange.headers);
+    let connection = HopNames::of(&exchange.headers, exchange.present.connection);
+    let (mut has_host, mut has_token) = (is_http2, false);
     for (name, value) in &exchange.headers {
         match headers::fate(name, &connection) {
             Fate::Kept => drop(out.append(name, value.clone())),
-            Fate::Token => drop(out.insert(AUTHORIZATION, token.header.clone())),
-            Fate::Host if !is_http2 => drop(out.insert(HOST, thread.host(admitted.endpoint))),
+            Fate::Token if !has_token => {
+                has_token = true;
+                out.append(AUTHORIZATION, token.header.clone());
+            }
+            Fate::Host if !has_host => {
+                has_host = true;
+                out.append(HOST, thread.host(admitted.endpoint));
+            }
             Fate::Framing => frame(out, exchange, value, is_http2),
-            Fate::Host | Fate::Dropped => {}
+            Fate::Host | Fate::Token | Fate::Dropped => {}
         }
     }
-    if !is_http2 && !out.contains_key(HOST) {
+    if !has_host {
         out.insert(HOST, thread.host(admitted.endpoint));
     }
-    if !out.contains_key(AUTHORIZATION) {
+    if !has_token {
         out.insert(AUTHORIZATION, token.header.clone());
     }
     if thread.settings.linkedin.send_via {
@@ -176,7 +183,7 @@ fn build(
 /// The caller's framing becomes ours, in its place: exact length or chunked (RFC 9112 §6).
 fn frame(out: &mut HeaderMap, exchange: &Exchange, value: &HeaderValue, is_http2: bool) {
     match exchange.body().length() {
-        Some(_) if exchange.headers.contains_key(TRANSFER_ENCODING) => {}
+        Some(_) if exchange.present.transfer_encoding => {}
         Some(_) => drop(out.insert(CONTENT_LENGTH, value.clone())),
         None if is_http2 => {}
         None => drop(out.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"))),
@@ -228,7 +235,7 @@ fn pass_on(
             nothing_sent: false,
         });
     }
-    let ours = OurHop::of(exchange.version, &exchange.headers);
+    let ours = OurHop::of(exchange.version, &exchange.headers, exchange.present);
     headers::strip_hop(&mut parts.headers, ours);
     parts.version = Version::HTTP_11;
     let reason = parts.extensions.remove::<hyper::ext::ReasonPhrase>();

@@ -29,10 +29,10 @@ use super::{
     dispatch::pool::Lease,
     failure::Failure,
     head_tap::{Tap, request_line},
-    headers::SpareMaps,
+    headers::Present,
     repeat::Class,
     replay::Replay,
-    thread::InFlight,
+    thread::{InFlight, Thread},
 };
 
 /// One caller request and all that is done to answer it.
@@ -45,6 +45,8 @@ pub(crate) struct Exchange {
     pub(crate) uri: Uri,
     pub(crate) version: Version,
     pub(crate) headers: HeaderMap,
+    /// Which of those that we ask about are among them.
+    pub(crate) present: Present,
     /// The caller's connection; its tap holds the request's head until the exchange ends.
     pub(crate) tap: Rc<Tap>,
     /// What is known of that connection from the requests before.
@@ -84,15 +86,15 @@ pub(crate) struct Exchange {
     pub(crate) is_recorded: Cell<bool>,
     /// Counts it as under way; none if there are too many.
     pub(crate) in_flight: Option<InFlight>,
-    /// Where `headers` goes in the end.
-    pub(crate) spare_maps: Rc<SpareMaps>,
+    pub(crate) thread: Rc<Thread>,
 }
 
 impl Drop for Exchange {
     /// The exchange is over: the next bytes on the caller's connection begin a new head.
     fn drop(&mut self) {
-        self.tap.begin(Instant::now());
-        self.spare_maps.give(std::mem::take(&mut self.headers));
+        self.tap.begin(self.thread.alarm.last_look());
+        let headers = std::mem::take(&mut self.headers);
+        self.thread.spare_maps.give(headers);
     }
 }
 

@@ -39,6 +39,8 @@ pub(crate) struct Tap {
     write_is_blocked: Cell<bool>,
     /// When the head under way began, or the connection fell silent.
     since: Cell<Instant>,
+    /// The read that began the head under way ended it, too.
+    is_one_read: Cell<bool>,
     is_busy: Cell<bool>,
     informational: RefCell<Vec<StatusCode>>,
 }
@@ -134,6 +136,7 @@ impl Tap {
             bytes_written: Cell::new(0),
             write_is_blocked: Cell::new(false),
             since: Cell::new(Instant::now()),
+            is_one_read: Cell::new(false),
             is_busy: Cell::new(false),
             informational: RefCell::default(),
         })
@@ -145,6 +148,7 @@ impl Tap {
         self.written.borrow_mut().reset();
         self.informational.borrow_mut().clear();
         self.since.set(now);
+        self.is_one_read.set(false);
         self.is_busy.set(false);
     }
 
@@ -210,6 +214,11 @@ impl Tap {
         self.since.get()
     }
 
+    /// When the head read last was there, if that is known: it came in one piece.
+    pub(crate) fn head_came(&self) -> Option<Instant> {
+        self.is_one_read.get().then(|| self.since.get())
+    }
+
     fn note_read(&self, chunk: &[u8], skips_informational: bool) {
         if chunk.is_empty() {
             return;
@@ -221,6 +230,7 @@ impl Tap {
         let mut rest = head.feed(chunk);
         if was_empty && !head.bytes.is_empty() {
             self.since.set(Instant::now());
+            self.is_one_read.set(head.complete.is_some());
         }
         while skips_informational && head.is_informational() {
             self.note_informational(&head);

@@ -5,8 +5,10 @@ use http::{
     header::{AUTHORIZATION, CONNECTION, CONTENT_LENGTH, Entry, HOST, TE, TRANSFER_ENCODING},
 };
 
+mod present;
 mod spare;
 
+pub(crate) use present::Present;
 pub(crate) use spare::SpareMaps;
 
 /// Names the exchange in every answer.
@@ -93,9 +95,9 @@ fn is_ours(name: &str) -> bool {
 pub(crate) struct HopNames<'a>(Option<&'a HeaderMap>);
 
 impl<'a> HopNames<'a> {
-    /// Reads the `Connection` headers of `headers`.
-    pub(crate) fn of(headers: &'a HeaderMap) -> Self {
-        Self(headers.contains_key(CONNECTION).then_some(headers))
+    /// Reads the `Connection` headers of `headers`, if there are any.
+    pub(crate) fn of(headers: &'a HeaderMap, are_present: bool) -> Self {
+        Self(are_present.then_some(headers))
     }
 
     /// Whether `Connection` names `name`. What we put in ourselves cannot be named away.
@@ -122,18 +124,13 @@ impl<'a> HopNames<'a> {
 /// A plain `Connection: keep-alive` stays where our own answer may say the same: in the middle of the
 /// headers taking it out means building them anew, a tenth of all that an exchange costs.
 pub(crate) fn strip_hop(headers: &mut HeaderMap, ours: OurHop) {
-    let says_keep_alive = headers
-        .get(CONNECTION)
-        .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"keep-alive"));
-    let is_plain = says_keep_alive && single(headers, &CONNECTION).is_ok();
-    let listed: Vec<HeaderName> = if is_plain {
-        Vec::new()
-    } else {
-        HopNames::of(headers)
-            .listed()
-            .filter_map(|name| name.parse().ok())
-            .collect()
-    };
+    let connection = single(headers, &CONNECTION);
+    let is_plain = matches!(connection, Ok(Some(value)) if value.as_bytes().eq_ignore_ascii_case(b"keep-alive"));
+    let names_others = !is_plain && connection != Ok(None);
+    let listed: Vec<HeaderName> = HopNames::of(headers, names_others)
+        .listed()
+        .filter_map(|name| name.parse().ok())
+        .collect();
     let stays = |name: &HeaderName| match name.as_str() {
         "content-length" | "transfer-encoding" => true,
         "trailer" => ours.takes_trailers,
@@ -177,11 +174,11 @@ pub(crate) struct OurHop {
 
 impl OurHop {
     /// The connection on which a request of this version and these headers came.
-    pub(crate) fn of(version: Version, headers: &HeaderMap) -> Self {
+    pub(crate) fn of(version: Version, headers: &HeaderMap, present: Present) -> Self {
         Self {
-            takes_trailers: takes_trailers(headers),
+            takes_trailers: present.te && takes_trailers(headers),
             keeps_alive: version == Version::HTTP_11
-                && !HopNames::of(headers)
+                && !HopNames::of(headers, present.connection)
                     .listed()
                     .any(|option| option.eq_ignore_ascii_case("close")),
         }
@@ -241,7 +238,7 @@ mod tests {
     fn each_header_meets_its_fate() {
         let mut headers = HeaderMap::new();
         headers.insert(CONNECTION, HeaderValue::from_static("close, X-Hop"));
-        let connection = HopNames::of(&headers);
+        let connection = HopNames::of(&headers, true);
         for (why, name, expected) in [
             ("LinkedIn's host replaces ours", "host", Fate::Host),
             ("the token replaces the key", "authorization", Fate::Token),

@@ -7,7 +7,6 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::Instant;
 use tower::{Layer, Service, layer::layer_fn, service_fn};
 
 use crate::{
@@ -15,7 +14,10 @@ use crate::{
     metrics::AttemptReason,
 };
 
-use super::{Arrival, Call, answer::Answer, exchange::Exchange, repeat::Class, thread::Thread};
+use super::{
+    Arrival, Call, answer::Answer, exchange::Exchange, headers::Present, repeat::Class,
+    thread::Thread,
+};
 
 /// Makes the exchange.
 pub(crate) fn layer<S>(
@@ -40,16 +42,21 @@ fn begin(thread: &Rc<Thread>, arrival: Arrival) -> Call {
         familiar,
     } = arrival;
     let (parts, body) = request.into_parts();
-    let started = Instant::now();
+    let started = match tap.head_came() {
+        Some(came) => thread.alarm.looked(came),
+        None => thread.alarm.look(),
+    };
+    let present = Present::of(&parts.headers);
     let exchange = Rc::new(Exchange {
         id: ExchangeId::new(),
         started,
         started_micros: thread.clock.micros(),
-        class: Class::of(&parts.method, parts.uri.path(), &parts.headers),
+        class: Class::of(&parts.method, parts.uri.path(), &parts.headers, present),
         method: parts.method,
         uri: parts.uri,
         version: parts.version,
         headers: parts.headers,
+        present,
         tap,
         familiar,
         admitted: OnceCell::new(),
@@ -70,7 +77,7 @@ fn begin(thread: &Rc<Thread>, arrival: Arrival) -> Call {
         logouts: Cell::new(thread.logouts()),
         is_recorded: Cell::new(false),
         in_flight: thread.enter(),
-        spare_maps: Rc::clone(&thread.spare_maps),
+        thread: Rc::clone(thread),
     });
     tracing::debug!(exchange.id = %exchange.id, "exchange begins");
     Call { exchange, body }

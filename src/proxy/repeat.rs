@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, Method, StatusCode};
 
-use super::headers::{METHOD_OVERRIDE, RESTLI_METHOD};
+use super::headers::{METHOD_OVERRIDE, Present, RESTLI_METHOD};
 
 /// What a repetition of a request would do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,13 +26,11 @@ pub(crate) enum Class {
 
 impl Class {
     /// Classifies a request by the rule of linkedin.md §6.3.
-    pub(crate) fn of(method: &Method, path: &str, headers: &HeaderMap) -> Self {
+    pub(crate) fn of(method: &Method, path: &str, headers: &HeaderMap, present: Present) -> Self {
         if path.starts_with("/dms-uploads/") {
             return Self::Upload;
         }
-        let over = headers
-            .get(&METHOD_OVERRIDE)
-            .map(http::HeaderValue::as_bytes);
+        let over = override_of(headers, present);
         match (method, over) {
             (&Method::GET | &Method::HEAD | &Method::OPTIONS, None) => Self::Read,
             (&Method::PUT, None) => Self::Put,
@@ -57,16 +55,27 @@ impl Class {
 
 /// The method that LinkedIn will act on: a tunnelled one counts as what it is (linkedin.md §6.3), so
 /// that a key's rules cannot be passed by. None if the override is no method.
-pub(crate) fn effective_method(method: &Method, headers: &HeaderMap) -> Option<Method> {
-    let Some(over) = headers.get(&METHOD_OVERRIDE) else {
+pub(crate) fn effective_method(
+    method: &Method,
+    headers: &HeaderMap,
+    present: Present,
+) -> Option<Method> {
+    let Some(over) = override_of(headers, present) else {
         return Some(method.clone());
     };
-    let over = Method::from_bytes(&over.as_bytes().to_ascii_uppercase()).ok()?;
+    let over = Method::from_bytes(&over.to_ascii_uppercase()).ok()?;
     if over == Method::GET && deletes(headers) {
         Some(Method::DELETE)
     } else {
         Some(over)
     }
+}
+
+fn override_of(headers: &HeaderMap, present: Present) -> Option<&[u8]> {
+    let over = present
+        .method_override
+        .then(|| headers.get(&METHOD_OVERRIDE));
+    over.flatten().map(http::HeaderValue::as_bytes)
 }
 
 fn deletes(headers: &HeaderMap) -> bool {
@@ -201,7 +210,8 @@ mod tests {
             over.map(|v: &str| headers.insert(METHOD_OVERRIDE.clone(), v.parse().unwrap()));
             restli.map(|v: &str| headers.insert(RESTLI_METHOD.clone(), v.parse().unwrap()));
             let method = Method::from_bytes(method.as_bytes()).unwrap();
-            assert_eq!(Class::of(&method, path, &headers), expected, "{why}");
+            let class = Class::of(&method, path, &headers, Present::of(&headers));
+            assert_eq!(class, expected, "{why}");
         }
     }
 
@@ -219,7 +229,7 @@ mod tests {
             over.map(|v: &str| headers.insert(METHOD_OVERRIDE.clone(), v.parse().unwrap()));
             restli.map(|v: &str| headers.insert(RESTLI_METHOD.clone(), v.parse().unwrap()));
             let method = Method::from_bytes(method.as_bytes()).unwrap();
-            let meant = effective_method(&method, &headers);
+            let meant = effective_method(&method, &headers, Present::of(&headers));
             assert_eq!(
                 meant.as_ref().map(Method::as_str),
                 expected,

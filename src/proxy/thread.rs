@@ -70,7 +70,7 @@ pub(crate) struct Thread {
     pub(crate) alarm: Alarm,
     pub(crate) throttle: Throttle,
     pub(crate) replay_limits: ReplayLimits,
-    pub(crate) spare_maps: Rc<SpareMaps>,
+    pub(crate) spare_maps: SpareMaps,
     api: Pool,
     uploads: Pool,
     api_host: HeaderValue,
@@ -104,8 +104,10 @@ impl Thread {
             write_idle_time: linkedin.write_idle_time,
             max_age: linkedin.max_connection_age,
         };
+        let alarm = Alarm::default();
         let pool = |url: &crate::dial::BaseUrl| {
-            Pool::new(url.clone(), common.parts.dialer.clone(), limits)
+            let dialer = common.parts.dialer.clone();
+            Pool::new(url.clone(), dialer, limits, alarm.clone())
         };
         let host = |url: &crate::dial::BaseUrl| {
             HeaderValue::from_str(url.authority().as_str())
@@ -121,7 +123,7 @@ impl Thread {
             clock: common.parts.clock.clone(),
             shard: common.parts.metrics.shard(),
             budget: Arc::clone(&common.budget),
-            alarm: Alarm::default(),
+            alarm: alarm.clone(),
             throttle: Throttle::default(),
             replay_limits: ReplayLimits {
                 keep_bytes: settings.retry.keep_body_bytes,
@@ -131,7 +133,7 @@ impl Thread {
                 pace: pace(&settings),
             },
             recorder,
-            spare_maps: Rc::default(),
+            spare_maps: SpareMaps::default(),
             api: pool(&linkedin.api_url),
             uploads: pool(&linkedin.uploads_url),
             api_host: host(&linkedin.api_url),

@@ -10,7 +10,7 @@ use crate::{
 
 use super::super::{
     failure::Failure,
-    headers::{LINKGATE_APPLICATION, LINKGATE_MEMBER, single},
+    headers::{LINKGATE_APPLICATION, LINKGATE_MEMBER, Present, single},
 };
 use super::target::Target;
 
@@ -29,6 +29,7 @@ pub(super) struct Asked<'a> {
 /// Reads key and member from the request.
 pub(super) fn read<'a>(
     headers: &'a HeaderMap,
+    present: Present,
     target: &'a Target,
     default_application: &'a Name,
 ) -> Result<Asked<'a>, Failure> {
@@ -38,8 +39,11 @@ pub(super) fn read<'a>(
         None => (presented, &b""[..]),
     };
     let named = Named::in_suffix(suffix)?;
-    let header = |name| header_name(headers, name);
-    let (name, application) = (header(&LINKGATE_MEMBER)?, header(&LINKGATE_APPLICATION)?);
+    let name = header_name(headers, &LINKGATE_MEMBER)?;
+    let application = match present.linkgate_application {
+        true => header_name(headers, &LINKGATE_APPLICATION)?,
+        false => None,
+    };
     let wants_own_token = named.wants_own_token;
     if wants_own_token && name.is_some() {
         return Err(Failure::MemberAmbiguous(

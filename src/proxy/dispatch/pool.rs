@@ -26,6 +26,7 @@ use crate::dial::{Alpn, BaseUrl, DialError, Dialer, Stream};
 
 use super::{
     super::{
+        alarm::Alarm,
         head_tap::{Tap, Tapped},
         replay::Replayed,
     },
@@ -61,6 +62,7 @@ struct Shared {
     target: BaseUrl,
     dialer: Dialer,
     limits: Limits,
+    alarm: Alarm,
     idle: RefCell<Vec<Idle>>,
     shared: RefCell<Vec<Rc<Multiplexed>>>,
     /// What the last handshake agreed on; none before the first.
@@ -127,11 +129,12 @@ impl Drop for Stream2 {
 }
 
 impl Pool {
-    pub(crate) fn new(target: BaseUrl, dialer: Dialer, limits: Limits) -> Self {
+    pub(crate) fn new(target: BaseUrl, dialer: Dialer, limits: Limits, alarm: Alarm) -> Self {
         Self(Rc::new(Shared {
             target,
             dialer,
             limits,
+            alarm,
             idle: RefCell::default(),
             shared: RefCell::default(),
             speaks_http2: Cell::new(None),
@@ -366,7 +369,7 @@ impl Lease {
         if let Kind::Http1 { sender, tap, born } = self.kind
             && !sender.is_closed()
         {
-            let since = Instant::now();
+            let since = self.pool.0.alarm.last_look();
             self.pool.0.idle.borrow_mut().push(Idle {
                 sender,
                 tap,
