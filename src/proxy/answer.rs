@@ -179,7 +179,7 @@ impl Streamed {
 
     /// Fetches the first frame if it is there already: head and body then leave in one write.
     pub(crate) fn poll_first(&mut self, task: &mut Context<'_>) {
-        match Pin::new(&mut self.body).poll_frame(task) {
+        match self.poll_body(task) {
             Poll::Ready(Some(Ok(frame))) => self.first = Some(frame),
             // Told when the body is asked for.
             Poll::Ready(Some(Err(_))) => {
@@ -189,6 +189,13 @@ impl Streamed {
             Poll::Ready(None) | Poll::Pending => {}
         }
         self.end_if_through();
+    }
+
+    fn poll_body(&mut self, task: &mut Context<'_>) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
+        match &self.lease {
+            Some(lease) => lease.poll_frame(&mut self.body, task),
+            None => Pin::new(&mut self.body).poll_frame(task),
+        }
     }
 
     /// HTTP/2 may tell the end in an empty frame of its own, for which nobody asks who has been given
@@ -233,7 +240,7 @@ impl Streamed {
         if self.has_ended {
             return Poll::Ready(None);
         }
-        let polled = Pin::new(&mut self.body).poll_frame(task);
+        let polled = self.poll_body(task);
         if self.pace.is_stalled(polled.is_pending(), task) {
             return Poll::Ready(Some(Err(AnswerBroken::Stalled)));
         }

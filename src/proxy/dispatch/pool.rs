@@ -9,12 +9,18 @@
 
 use std::{
     cell::{Cell, RefCell},
+    future::poll_fn,
+    pin::{Pin, pin},
     rc::Rc,
+    sync::Arc,
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
+use bytes::Bytes;
 use futures_util::future::Either;
 use http::Request;
+use http_body::{Body as _, Frame};
 use hyper::{
     body::Incoming,
     client::conn::{TrySendError, http1, http2},
@@ -32,6 +38,10 @@ use super::{
     },
     local::LocalExecutor,
 };
+
+mod muffle;
+
+use muffle::Muffle;
 
 /// Largest receive window of an HTTP/2 stream: what a stalled caller can make us hold.
 const STREAM_WINDOW: u32 = 256 * 1024;
@@ -73,10 +83,17 @@ struct Shared {
 
 #[derive(Debug)]
 struct Idle {
+    connection: Plain,
+    since: Instant,
+}
+
+/// An HTTP/1 connection.
+#[derive(Debug)]
+struct Plain {
     sender: http1::SendRequest<Replayed>,
     tap: Rc<Tap>,
+    muffle: Arc<Muffle>,
     born: Instant,
-    since: Instant,
 }
 
 /// An HTTP/2 connection and how many exchanges are on it.
@@ -103,11 +120,7 @@ pub(crate) struct Lease {
 
 #[derive(Debug)]
 enum Kind {
-    Http1 {
-        sender: http1::SendRequest<Replayed>,
-        tap: Rc<Tap>,
-        born: Instant,
-    },
+    Http1(Plain),
     Http2(Stream2),
 }
 
@@ -177,24 +190,21 @@ impl Pool {
         }
         let mut has_asked_reactor = false;
         loop {
-            let idle = self.warmest(is_write, now)?;
+            let Idle {
+                mut connection,
+                since: taken,
+            } = self.warmest(is_write, now)?;
             if is_write && !has_asked_reactor {
                 // Lets the reactor deliver a close that has already arrived: a write must not meet it.
                 tokio::task::yield_now().await;
                 has_asked_reactor = true;
             }
-            let Idle {
-                mut sender,
-                tap,
-                born,
-                since: taken,
-            } = idle;
+            let sender = &mut connection.sender;
             if sender.is_closed() || (!sender.is_ready() && sender.ready().await.is_err()) {
                 continue;
             }
-            let kind = Kind::Http1 { sender, tap, born };
             return Some(Lease {
-                kind,
+                kind: Kind::Http1(connection),
                 pool: self.clone(),
                 is_reused: true,
                 taken,
@@ -214,7 +224,7 @@ impl Pool {
                 idle.clear();
                 return None;
             }
-            if now.duration_since(warmest.born) >= limits.max_age {
+            if now.duration_since(warmest.connection.born) >= limits.max_age {
                 continue;
             }
             if is_write && quiet >= limits.write_idle_time {
@@ -269,15 +279,23 @@ impl Pool {
             .max_buf_size(BUFFER)
             .handshake(TokioIo::new(stream))
             .await?;
+        let muffle = Arc::new(Muffle::default());
+        let (muffled, waker) = (Arc::clone(&muffle), Waker::from(Arc::clone(&muffle)));
         tokio::task::spawn_local(async move {
+            let mut connection = pin!(connection);
+            let ended = poll_fn(|task| {
+                muffled.stand_before(task.waker());
+                connection.as_mut().poll(&mut Context::from_waker(&waker))
+            });
             // How the connection ended is told to the exchange on it, if there is one.
-            drop(connection.await);
+            drop(ended.await);
         });
-        Ok(Kind::Http1 {
+        Ok(Kind::Http1(Plain {
             sender,
             tap,
+            muffle,
             born: Instant::now(),
-        })
+        }))
     }
 
     async fn http2(&self, stream: Tapped<Stream>) -> hyper::Result<Kind> {
@@ -295,8 +313,8 @@ impl Pool {
         let told = Rc::clone(&max_streams);
         tokio::task::spawn_local(async move {
             let mut connection = connection;
-            let ended = std::future::poll_fn(|task| {
-                let polled = std::pin::Pin::new(&mut connection).poll(task);
+            let ended = poll_fn(|task| {
+                let polled = Pin::new(&mut connection).poll(task);
                 told.set(connection.current_max_send_streams());
                 polled
             });
@@ -326,7 +344,8 @@ impl Pool {
     /// Closes connections that have been idle for too long or were closed by LinkedIn.
     pub(crate) fn sweep(&self) {
         let limit = self.0.limits.idle_time;
-        let is_good = |idle: &Idle| idle.since.elapsed() < limit && !idle.sender.is_closed();
+        let is_good =
+            |idle: &Idle| idle.since.elapsed() < limit && !idle.connection.sender.is_closed();
         self.0.idle.borrow_mut().retain(is_good);
         self.0
             .shared
@@ -339,7 +358,7 @@ impl Lease {
     /// The connection's tap.
     pub(crate) fn tap(&self) -> Rc<Tap> {
         match &self.kind {
-            Kind::Http1 { tap, .. } => Rc::clone(tap),
+            Kind::Http1(connection) => Rc::clone(&connection.tap),
             Kind::Http2(stream) => Rc::clone(&stream.0.tap),
         }
     }
@@ -359,23 +378,34 @@ impl Lease {
     {
         // Handed over at once, so that what is awaited has no room for the request.
         match &mut self.kind {
-            Kind::Http1 { sender, .. } => Either::Left(sender.try_send_request(request)),
+            Kind::Http1(connection) => Either::Left(connection.sender.try_send_request(request)),
             Kind::Http2(stream) => Either::Right(stream.0.sender.clone().try_send_request(request)),
+        }
+    }
+
+    /// Polls the body of the answer that comes on this connection.
+    pub(crate) fn poll_frame(
+        &self,
+        body: &mut Incoming,
+        task: &mut Context<'_>,
+    ) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
+        match &self.kind {
+            Kind::Http1(connection) => connection.muffle.around(|| {
+                let polled = Pin::new(&mut *body).poll_frame(task);
+                (polled, body.is_end_stream())
+            }),
+            Kind::Http2(_) => Pin::new(body).poll_frame(task),
         }
     }
 
     /// The exchange is over and the answer was read to its end: the connection may serve the next.
     pub(crate) fn give_back(self) {
-        if let Kind::Http1 { sender, tap, born } = self.kind
-            && !sender.is_closed()
+        if let Kind::Http1(connection) = self.kind
+            && !connection.sender.is_closed()
         {
             let since = self.pool.0.alarm.last_look();
-            self.pool.0.idle.borrow_mut().push(Idle {
-                sender,
-                tap,
-                born,
-                since,
-            });
+            let idle = Idle { connection, since };
+            self.pool.0.idle.borrow_mut().push(idle);
         }
     }
 
