@@ -49,7 +49,7 @@ mod tests;
 
 use accept::listen::{CallerTls, Order, PathThread};
 use admit::Familiar;
-use answer::Answer;
+use answer::{Answer, Outgoing};
 use dispatch::{Lost, Sending};
 use exchange::Exchange;
 use head_tap::Tap;
@@ -97,7 +97,7 @@ struct Call {
 /// The path of every request.
 fn request_path(
     thread: &Rc<Thread>,
-) -> impl Service<Arrival, Response = Answer, Error = Infallible> + Clone + use<> {
+) -> impl Service<Arrival, Response = Outgoing, Error = Infallible> + Clone + use<> {
     let dispatching = Rc::clone(thread);
     layers_above(
         thread,
@@ -109,7 +109,7 @@ fn request_path(
 fn layers_above<S>(
     thread: &Rc<Thread>,
     attempt: S,
-) -> impl Service<Arrival, Response = Answer, Error = Infallible> + Clone + use<S>
+) -> impl Service<Arrival, Response = Outgoing, Error = Infallible> + Clone + use<S>
 where
     S: Service<Sending, Response = Answer, Error = Lost> + Clone + 'static,
 {

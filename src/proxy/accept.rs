@@ -22,7 +22,7 @@ use tower::Service;
 use super::{
     Arrival,
     admit::Familiar,
-    answer::Answer,
+    answer::Outgoing,
     head_tap::{Tap, Tapped},
     thread::Thread,
 };
@@ -42,7 +42,7 @@ pub(crate) async fn serve<S>(
     stream: TcpStream,
     tls: Option<Arc<rustls::ServerConfig>>,
 ) where
-    S: Service<Arrival, Response = Answer, Error = Infallible> + Clone + 'static,
+    S: Service<Arrival, Response = Outgoing, Error = Infallible> + Clone + 'static,
 {
     // Small answers shall not wait for an acknowledgement of the ones before.
     drop(stream.set_nodelay(true));
@@ -62,7 +62,7 @@ pub(crate) async fn serve<S>(
 
 async fn exchange_all<S, I>(thread: Rc<Thread>, path: S, stream: I)
 where
-    S: Service<Arrival, Response = Answer, Error = Infallible> + Clone + 'static,
+    S: Service<Arrival, Response = Outgoing, Error = Infallible> + Clone + 'static,
     I: AsyncRead + AsyncWrite + Unpin + 'static,
 {
     let stream = Tapped::caller(stream);
@@ -116,9 +116,9 @@ struct Entrance<S> {
 
 impl<S> hyper::service::Service<http::Request<Incoming>> for Entrance<S>
 where
-    S: Service<Arrival, Response = Answer, Error = Infallible> + Clone,
+    S: Service<Arrival, Response = Outgoing, Error = Infallible> + Clone,
 {
-    type Response = Answer;
+    type Response = Outgoing;
     type Error = Infallible;
     type Future = S::Future;
 

@@ -17,7 +17,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, Response, StatusCode};
 use http_body::{Body as _, Frame, SizeHint};
 use tokio::time::Instant;
 use tower::{Layer, Service, layer::layer_fn, service_fn};
@@ -27,7 +27,7 @@ use crate::incident::{Kind, Written};
 use super::{
     Call,
     alarm::Watch,
-    answer::{Answer, AnswerBody, AnswerBroken, Gathered, Streamed},
+    answer::{Answer, AnswerBody, AnswerBroken, Gathered, Outgoing, Streamed},
     exchange::{Exchange, Trip},
     failure::Failure,
     thread::Thread,
@@ -42,7 +42,7 @@ use record::Given;
 /// Counts and keeps.
 pub(crate) fn layer<S>(
     thread: Rc<Thread>,
-) -> impl Layer<S, Service = impl Service<Call, Response = Answer, Error = Infallible> + Clone> + Clone
+) -> impl Layer<S, Service = impl Service<Call, Response = Outgoing, Error = Infallible> + Clone> + Clone
 where
     S: Service<Call, Response = Answer, Error = Infallible> + Clone + 'static,
 {
@@ -71,7 +71,7 @@ where
     count(&thread, &exchange);
     Ok(match worth(&exchange, &answer) {
         Some(kind) => Box::pin(keep(&thread, &exchange, kind, answer)).await,
-        None => answer.map(|body| watched(&thread, &exchange, body)),
+        None => watched(&thread, &exchange, answer),
     })
 }
 
@@ -126,17 +126,22 @@ async fn keep(thread: &Rc<Thread>, exchange: &Rc<Exchange>, kind: Kind, answer: 
         // No body follows: the head itself waits for the record.
         std::future::poll_fn(|task| kept.poll_recorded(task)).await;
     }
-    Answer::from_parts(parts, AnswerBody::Kept(Box::new(kept)))
+    Answer::new(Response::from_parts(
+        parts,
+        AnswerBody::Kept(Box::new(kept)),
+    ))
 }
 
-fn watched(thread: &Rc<Thread>, exchange: &Rc<Exchange>, body: AnswerBody) -> AnswerBody {
-    match body {
+fn watched(thread: &Rc<Thread>, exchange: &Rc<Exchange>, mut answer: Answer) -> Answer {
+    let body = answer.body_mut();
+    *body = match std::mem::replace(body, AnswerBody::Whole(None)) {
         AnswerBody::Streamed(streamed) => AnswerBody::Watched(Unkept {
             streamed,
             watch: Armed::new(thread, exchange, None),
         }),
         own => own,
-    }
+    };
+    answer
 }
 
 /// Hands an incident over should the body it belongs to be dropped before its end.

@@ -7,9 +7,8 @@
 use std::{future::poll_fn, rc::Rc, task::Poll, time::Duration};
 
 use http::{
-    HeaderMap, HeaderValue, Request, StatusCode, Uri, Version,
+    HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, Version,
     header::{AUTHORIZATION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING, VIA},
-    response::Parts,
     uri::{PathAndQuery, Scheme},
 };
 use hyper::{body::Incoming, client::conn::TrySendError};
@@ -109,13 +108,12 @@ async fn round_trip(
     );
     match lease.send(request).await {
         Ok(response) => {
-            let (parts, mut streamed) = pass_on(thread, exchange, lease, response)?;
+            let mut answer = pass_on(thread, exchange, lease, response)?;
             poll_fn(|task| {
-                streamed.poll_first(task);
+                answer.body_mut().poll_first(task);
                 Poll::Ready(())
             })
             .await;
-            let answer = Answer::from_parts(parts, AnswerBody::Streamed(streamed));
             if !uploads::are_told(thread, exchange, answer.status()) {
                 return Ok(answer);
             }
@@ -219,8 +217,8 @@ fn pass_on(
     thread: &Rc<Thread>,
     exchange: &Rc<Exchange>,
     lease: Lease,
-    response: http::Response<Incoming>,
-) -> Result<(Parts, Streamed), Lost> {
+    response: Response<Incoming>,
+) -> Result<Answer, Lost> {
     let (mut parts, body) = response.into_parts();
     exchange.note_head(
         parts.status,
@@ -243,8 +241,9 @@ fn pass_on(
     reason.map(|reason| parts.extensions.insert(reason));
 
     let pace = Pace::new(thread.pace(), &thread.alarm);
-    let streamed = Streamed::new(body, lease, Rc::clone(exchange), pace, ours.takes_trailers);
-    Ok((parts, streamed))
+    let body = Streamed::new(body, lease, Rc::clone(exchange), pace, ours.takes_trailers);
+    let body = AnswerBody::Streamed(body);
+    Ok(Answer::new(Response::from_parts(parts, body)))
 }
 
 fn not_connected(exchange: &Exchange, error: &DialError) -> Lost {

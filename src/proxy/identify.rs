@@ -15,16 +15,17 @@ use crate::{
 };
 
 use super::{
-    Arrival, Call, answer::Answer, exchange::Exchange, headers::Present, repeat::Class,
+    Arrival, Call, answer::Outgoing, exchange::Exchange, headers::Present, repeat::Class,
     thread::Thread,
 };
 
 /// Makes the exchange.
 pub(crate) fn layer<S>(
     thread: Rc<Thread>,
-) -> impl Layer<S, Service = impl Service<Arrival, Response = Answer, Error = Infallible> + Clone> + Clone
+) -> impl Layer<S, Service = impl Service<Arrival, Response = Outgoing, Error = Infallible> + Clone>
++ Clone
 where
-    S: Service<Call, Response = Answer, Error = Infallible> + Clone,
+    S: Service<Call, Response = Outgoing, Error = Infallible> + Clone,
 {
     layer_fn(move |inner: S| {
         let thread = Rc::clone(&thread);

@@ -118,7 +118,7 @@ fn own_answer(thread: &Thread, exchange: &Exchange, failure: Failure) -> Answer 
         retry_after_secs: wait.map(|wait| wait.as_secs()),
     };
     let body: Bytes = serde_json::to_vec(&problem).unwrap_or_default().into();
-    let mut answer = Response::new(AnswerBody::whole(body.clone()));
+    let mut answer = Answer::new(Response::new(AnswerBody::whole(body.clone())));
     *answer.status_mut() = failure.status();
     own_headers(answer.headers_mut(), &failure, body.len(), wait);
     exchange.failure.replace(Some(failure));

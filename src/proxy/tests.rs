@@ -104,7 +104,7 @@ impl World {
 /// The real path, but for attempts at paths that say where a bug shall be.
 fn path_that_panics(
     thread: &Rc<Thread>,
-) -> impl Service<Arrival, Response = Answer, Error = Infallible> + Clone + 'static + use<> {
+) -> impl Service<Arrival, Response = Outgoing, Error = Infallible> + Clone + 'static + use<> {
     let at = Rc::clone(thread);
     let attempt = service_fn(move |sending: Sending| {
         let thread = Rc::clone(&at);

@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 use http::{
-    HeaderMap,
+    HeaderMap, Response,
     header::{CONTENT_LENGTH, TRANSFER_ENCODING},
 };
 use tokio::time::Instant;
@@ -70,7 +70,7 @@ impl Refusal {
             None => Code::Missing,
         };
         let is_lag_code = matches!(number, Some(65600 | 65601));
-        let answer = Answer::from_parts(parts, body);
+        let answer = Answer::new(Response::from_parts(parts, body));
         Self {
             answer,
             code,

@@ -14,7 +14,11 @@ use std::{
 use pin_project_lite::pin_project;
 
 use super::{
-    super::{answer::Answer, exchange::Exchange, thread::Thread},
+    super::{
+        answer::{Answer, Outgoing},
+        exchange::Exchange,
+        thread::Thread,
+    },
     absorb,
 };
 
@@ -60,13 +64,14 @@ impl<F> Future for Outliving<F>
 where
     F: Future<Output = Result<Answer, Infallible>>,
 {
-    type Output = Result<Answer, Infallible>;
+    type Output = Result<Outgoing, Infallible>;
 
     fn poll(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.project() {
+        let polled = match self.project() {
             Projected::Read { work } => work.poll(task),
             Projected::Write { work } => work.poll(task),
-        }
+        };
+        polled.map_ok(|answer| *answer)
     }
 }
 

@@ -8,7 +8,7 @@
 
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderValue, StatusCode,
+    HeaderMap, HeaderValue, Response, StatusCode,
     header::{CONTENT_ENCODING, CONTENT_LENGTH, HOST, TRANSFER_ENCODING},
 };
 use memchr::memmem;
@@ -45,12 +45,14 @@ pub(super) async fn rewrite(thread: &Thread, exchange: &Exchange, answer: Answer
         .flatten()
         .and_then(|plain| replaced(thread, exchange, &plain));
     let Some(rewritten) = rewritten else {
-        return Answer::from_parts(parts, gathered.put_back(body));
+        let body = gathered.put_back(body);
+        return Answer::new(Response::from_parts(parts, body));
     };
     parts.headers.remove(CONTENT_ENCODING);
     parts.headers.remove(TRANSFER_ENCODING);
     parts.headers.insert(CONTENT_LENGTH, rewritten.len().into());
-    Answer::from_parts(parts, AnswerBody::whole(rewritten))
+    let body = AnswerBody::whole(rewritten);
+    Answer::new(Response::from_parts(parts, body))
 }
 
 fn asks_for_upload(query: &str) -> bool {
