@@ -29,6 +29,14 @@ use tokio::{
 /// A head beyond this is not kept whole (hyper refuses a caller's head well before twice this).
 const HEAD_LIMIT: usize = 64 * 1024 + 4096;
 
+/// Copying so many bytes costs less than writev(2) does over send(2): 150 ns.
+const SMALL: usize = 4096;
+
+thread_local! {
+    /// Where they are copied to: empty but for the time of a write.
+    static WHOLE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
 /// What the tap knows, shared with whoever follows the exchange on this connection.
 #[derive(Debug)]
 pub(crate) struct Tap {
@@ -340,9 +348,20 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Tapped<S> {
         task: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        // One piece is sent for less without a list around it.
+        // One piece is sent for less without a list around it, and a small one is soon made of two.
         if let [only] = slices {
             return self.poll_write(task, only);
+        }
+        let total: usize = slices.iter().map(|slice| slice.len()).sum();
+        if total <= SMALL {
+            let mut whole = WHOLE.take();
+            slices
+                .iter()
+                .for_each(|slice| whole.extend_from_slice(slice));
+            let polled = self.poll_write(task, &whole);
+            whole.clear();
+            WHOLE.set(whole);
+            return polled;
         }
         let this = self.get_mut();
         let polled = Pin::new(&mut this.stream).poll_write_vectored(task, slices);
