@@ -200,7 +200,7 @@ fn config(folder: &Path, linkedin: SocketAddr) -> Config {
 
 /// The path's neighbours, with a key for every member and a token for `ada`.
 async fn parts(config: &Config) -> (Parts, String, Log) {
-    let opened = store::open(&config.places.store_url, &config.places.key_file).await;
+    let opened = store::open(&config.places.store_url, &config.places.keys).await;
     let (store, ring) = opened.unwrap();
     let (live, clock) = (LiveSecrets::new(ring.clone()), Clock::system());
     let metrics = Metrics::default();

@@ -149,16 +149,21 @@ impl Thread {
             connections: RefCell::default(),
             settings,
         });
-        drop(tokio::task::spawn_local(thread.alarm.clone().keep_watch()));
+        thread.begin(detachments);
+        thread
+    }
+
+    /// Starts what runs beside the exchanges.
+    fn begin(self: &Rc<Self>, detachments: mpsc::UnboundedReceiver<Detached>) {
+        drop(tokio::task::spawn_local(self.alarm.clone().keep_watch()));
         drop(tokio::task::spawn_local(run_detached(detachments)));
-        if thread.settings.stops_on_disconnect {
-            let logouts = thread.credentials.logouts();
+        if self.settings.stops_on_disconnect {
+            let logouts = self.credentials.logouts();
             drop(tokio::task::spawn_local(follow(
                 logouts,
-                Rc::downgrade(&thread),
+                Rc::downgrade(self),
             )));
         }
-        thread
     }
 
     /// The connections to one of LinkedIn's hosts.
