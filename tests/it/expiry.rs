@@ -39,18 +39,7 @@ async fn grants_that_expire_in_one_minute_are_renewed_under_the_cap() {
     let linkedin = Sandbox::start();
     let count = STORM.grants + EXPIRED;
     let mint = Arc::new(Mint::for_members(count).await);
-    let first = plan(&linkedin, &mint).start().await;
-    let began = Instant::now();
-    for n in 0..count {
-        let passed = i64::try_from(began.elapsed().as_secs()).unwrap();
-        let early = if n < EXPIRED { 6 * 86_400 } else { 0 };
-        let answer = Mint::first(n, LIFE_SECS - early - passed);
-        let member = member(&format!("m{n}"));
-        first.credentials.import(&member, &answer).await.unwrap();
-    }
-    println!("{count} grants imported in {:.1?}", began.elapsed());
-    let folder = first.kept_folder();
-    first.stop().await;
+    let folder = filled(plan(&linkedin, &mint), count).await;
 
     let began = Instant::now();
     let gateway = Arc::new(plan(&linkedin, &mint).within(folder).start().await);
@@ -101,6 +90,23 @@ async fn grants_that_expire_in_one_minute_are_renewed_under_the_cap() {
     let rate = usize::try_from(STORM.renewals_per_second).unwrap();
     // A second of the mint's falls anywhere, and a second's worth may begin at once.
     assert!(mint.most_in_a_second() <= 2 * rate + EXPIRED);
+}
+
+/// The folder of a gateway that took `count` grants, all of one minute, and was stopped.
+async fn filled(plan: Plan<'_>, count: usize) -> Arc<tempfile::TempDir> {
+    let first = plan.start().await;
+    let began = Instant::now();
+    for n in 0..count {
+        let passed = i64::try_from(began.elapsed().as_secs()).unwrap();
+        let early = if n < EXPIRED { 6 * 86_400 } else { 0 };
+        let answer = Mint::first(n, LIFE_SECS - early - passed);
+        let member = member(&format!("m{n}"));
+        first.credentials.import(&member, &answer).await.unwrap();
+    }
+    println!("{count} grants imported in {:.1?}", began.elapsed());
+    let folder = first.kept_folder();
+    first.stop().await;
+    folder
 }
 
 /// The same story in a process of its own, whose memory can be judged.
