@@ -89,21 +89,22 @@ impl Door {
         }))
     }
 
-    /// Checks a token from `peer`, unless it has guessed too often.
+    /// Checks a token from `peer`. A right one passes whatever came from there before: behind a proxy all
+    /// visitors share one address, and 256 random bits need no throttle to be beyond guessing.
     ///
     /// # Errors
-    /// [`Refusal::WrongToken`], [`Refusal::Throttled`].
+    /// [`Refusal::WrongToken`], or [`Refusal::Throttled`] in its place where too many came before.
     fn check(&self, peer: IpAddr, token: &[u8]) -> Result<Arc<Operator>, Refusal> {
+        let checked = self.0.operators.check(token);
         let now = Instant::now();
-        // Held over the check, so that many guesses at once count as many.
         let mut throttle = lock(&self.0.throttle);
-        throttle.may_try(peer, now).map_err(Refusal::Throttled)?;
-        match self.0.operators.check(token) {
+        match checked {
             Ok(operator) => {
                 throttle.succeeded(peer);
                 Ok(operator)
             }
             Err(UnknownToken) => {
+                throttle.may_fail(peer, now).map_err(Refusal::Throttled)?;
                 if let Some(failures) = throttle.failed(peer, now) {
                     warn!(%peer, failures, "a wrong operator token was presented");
                 }

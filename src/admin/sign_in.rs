@@ -97,7 +97,8 @@ fn sentence(refusal: Refusal) -> String {
     match refusal {
         Refusal::WrongToken => "This is no operator token that is in force.".to_owned(),
         Refusal::Throttled(wait) => format!(
-            "Too many wrong tokens came from your address. Try again in {} seconds.",
+            "This is no operator token that is in force, and too many of those came from your address. \
+             Try again in {} seconds.",
             wait.as_secs().saturating_add(1)
         ),
         _ => "This did not come from this page. Open it again, then sign in.".to_owned(),

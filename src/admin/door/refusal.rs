@@ -26,7 +26,7 @@ pub(in crate::admin) enum Refusal {
     NotSignedIn,
     /// No such token.
     WrongToken,
-    /// Too many wrong tokens from that address; when to come again.
+    /// No such token either, and too many of those from that address; when to come again.
     Throttled(Duration),
     /// Another site's page sent it.
     CrossSite,
@@ -89,7 +89,7 @@ impl Refusal {
                 headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
             }
             Self::Throttled(wait) => {
-                // Rounded up: who comes after that many seconds is let in.
+                // Rounded up: who comes after that many seconds waits no longer.
                 let seconds = wait.as_secs().saturating_add(1);
                 headers.insert(RETRY_AFTER, seconds.into());
             }
@@ -125,7 +125,7 @@ impl Refusal {
             }
             Self::WrongToken => "this is no operator token that is in force",
             Self::Throttled(_) => {
-                "too many wrong tokens came from your address: wait, then try again"
+                "this is no operator token that is in force, and too many of those came from your address"
             }
             Self::CrossSite => "this did not come from a page of this listener",
             Self::FormToken => {

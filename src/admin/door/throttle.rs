@@ -1,11 +1,13 @@
-//! Who presents wrong tokens too often, and how long they wait.
+//! Who presents wrong tokens too often, and how long they are told to wait.
 //!
-//! After [`FREE`] failures an address waits before each further try, twice as long each time. All addresses
-//! together have a budget of failures; once it is spent, whoever failed before waits too. An address that
-//! never failed is never kept waiting, so nobody can lock an operator elsewhere out.
+//! After [`FREE`] failures an address waits before each further one, twice as long each time. All addresses
+//! together have a budget of failures; once it is spent, whoever failed before waits too. Only wrong tokens
+//! are ever asked about here: a right one passes at any time, so nobody can lock an operator out, not even
+//! behind a proxy that gives everybody its own address. (A guess is hopeless anyway: a secret has 256 bits.
+//! The waits tell a misconfigured program to stop, and keep the log short.)
 //!
 //! **Invariant:** bounded memory, whatever comes: two generations of [`GENERATION`] addresses, the older
-//! of which is forgotten as a whole. (A guess is hopeless anyway: a secret has 256 bits.)
+//! of which is forgotten as a whole.
 
 use std::{collections::HashMap, net::IpAddr, time::Duration};
 
@@ -47,7 +49,7 @@ impl Place {
 struct Failures {
     count: u32,
     last: Instant,
-    /// Before this no further try.
+    /// Before this, a further one is told to wait.
     until: Instant,
 }
 
@@ -69,11 +71,11 @@ impl Throttle {
         }
     }
 
-    /// Whether `address` may present a token now.
+    /// Whether a wrong token from `address` is answered as such now.
     ///
     /// # Errors
     /// How long it must wait.
-    pub(super) fn may_try(&mut self, address: IpAddr, now: Instant) -> Result<(), Duration> {
+    pub(super) fn may_fail(&mut self, address: IpAddr, now: Instant) -> Result<(), Duration> {
         self.refill(now);
         let Some(failures) = self.of(Place::of(address), now) else {
             return Ok(());
@@ -158,10 +160,10 @@ mod tests {
         let mut waits = Vec::new();
         for _ in 0..16 {
             throttle.failed(here, now);
-            let wait = throttle.may_try(here, now).err().unwrap_or_default();
+            let wait = throttle.may_fail(here, now).err().unwrap_or_default();
             waits.push(wait.as_secs());
             now += wait;
-            assert_eq!(throttle.may_try(here, now), Ok(()), "after waiting");
+            assert_eq!(throttle.may_fail(here, now), Ok(()), "after waiting");
         }
         assert_eq!(
             waits,
@@ -177,7 +179,7 @@ mod tests {
         for _ in 0..9 {
             throttle.failed(here, now);
         }
-        assert!(throttle.may_try(here, now).is_err());
+        assert!(throttle.may_fail(here, now).is_err());
         assert_eq!(throttle.failed(here, now + QUIET), Some(1));
 
         throttle.succeeded(here);
@@ -200,7 +202,7 @@ mod tests {
                 throttle.failed(address(guesses), now);
             }
             assert_eq!(
-                throttle.may_try(address(asks), now).is_err(),
+                throttle.may_fail(address(asks), now).is_err(),
                 waits,
                 "{why}"
             );
@@ -215,16 +217,16 @@ mod tests {
         for n in 0..=254 {
             throttle.failed(attacker(n), now);
         }
-        assert_eq!(throttle.may_try(attacker(7), now), Err(SPENT));
+        assert_eq!(throttle.may_fail(attacker(7), now), Err(SPENT));
         assert_eq!(
             throttle.failed(attacker(8), now),
             None,
             "no line in the log"
         );
-        assert_eq!(throttle.may_try(address("203.0.113.9"), now), Ok(()));
+        assert_eq!(throttle.may_fail(address("203.0.113.9"), now), Ok(()));
 
         let later = now + Duration::from_secs(2);
-        assert_eq!(throttle.may_try(attacker(7), later), Ok(()), "refilled");
+        assert_eq!(throttle.may_fail(attacker(7), later), Ok(()), "refilled");
     }
 
     #[test]
