@@ -120,17 +120,15 @@ async fn a_scheduler_rests_while_its_application_is_throttled() {
         life_secs: 3600,
         is_rotated: true,
     });
-    let throttled = world.linkedin.posts();
-    assert!(throttled <= 3, "{throttled}");
     world.credentials.0.cooling.lift(&members[0]);
 
-    world.linkedin.received(throttled + 10).await;
+    let is_renewed = |member: &Member| matches!(world.credentials.token(member), Ok(Some(_)));
+    eventually("all are renewed", || members.iter().all(is_renewed)).await;
 
-    eventually("all are renewed", || {
-        world.credentials.flights_under_way() == 0
-    })
-    .await;
+    // Those whose answer was a 429 were asked for twice; at most three are under way at once.
+    let posts = world.linkedin.posts();
+    assert!((11..=13).contains(&posts), "{posts}");
     let (good, _) = all_call(&world, &members).await;
     assert_eq!(good, 10);
-    assert_eq!(world.linkedin.posts(), throttled + 10);
+    assert_eq!(world.linkedin.posts(), posts);
 }
