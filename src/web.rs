@@ -3,8 +3,8 @@
 //! Accepting, limits, which host names are ours, and the headers that every page carries. Routes
 //! are their owners'.
 //!
-//! **Invariant:** a slow or hostile visitor holds one of `max_connections` places for a bounded time
-//! and slows no exchange; nothing is served to a request that names a host which is not ours.
+//! **Invariant:** a slow or hostile visitor holds one of `max_connections` places for a bounded time, and
+//! one network a quarter of them; it slows no exchange; nothing is served to a request that names a host which is not ours.
 //! **Neighbours:** imported by `admin` and `connect`; knows neither.
 
 use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
@@ -29,7 +29,13 @@ use tracing::{info, warn};
 
 pub mod answer;
 mod authority;
+mod body;
+mod crowd;
+mod network;
 pub mod page;
+
+use crowd::Crowd;
+pub use network::Network;
 
 /// From a connection's start, or the answer before, to the end of the next request's head.
 const HEAD_TIME: Duration = Duration::from_secs(10);
@@ -49,7 +55,8 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// Host names that may be used for it, beside IP addresses and `localhost`.
     pub hosts: Vec<String>,
-    /// Connections at once; further ones wait to be accepted.
+    /// Connections at once; further ones wait to be accepted. One network (an IPv4 address, an IPv6 /64)
+    /// holds a quarter of them, further ones of it are closed at once; loopback is not counted.
     pub max_connections: usize,
 }
 
@@ -79,7 +86,8 @@ impl Listener {
             .layer(DefaultBodyLimit::max(BODY_BYTES))
             .layer(middleware::from_fn_with_state(hosts, guard));
         let room = Arc::new(Semaphore::new(settings.max_connections));
-        let accepting = tokio::spawn(accept(listener, routes, room, stopped));
+        let crowd = Crowd::of(settings.max_connections);
+        let accepting = tokio::spawn(accept(listener, routes, (room, crowd), stopped));
         info!(address = %local, name, "listener is up");
         Ok(Self {
             local,
@@ -106,7 +114,7 @@ impl Listener {
 async fn guard(State(hosts): State<Arc<Vec<String>>>, request: Request, next: Next) -> Response {
     let is_ours = authority::is_ours(request.version(), request.uri(), request.headers(), &hosts);
     let mut answer = match is_ours {
-        true => next.run(request).await,
+        true => next.run(request.map(body::timely)).await,
         false => answer::problem(
             StatusCode::MISDIRECTED_REQUEST,
             "wrong_authority",
@@ -121,7 +129,7 @@ async fn guard(State(hosts): State<Arc<Vec<String>>>, request: Request, next: Ne
 async fn accept(
     listener: TcpListener,
     routes: Router,
-    room: Arc<Semaphore>,
+    (room, crowd): (Arc<Semaphore>, Crowd),
     mut stopped: watch::Receiver<bool>,
 ) {
     loop {
@@ -134,10 +142,13 @@ async fn accept(
         };
         match accepted {
             Ok((stream, peer)) => {
+                let Some(holding) = crowd.enter(peer.ip()) else {
+                    continue;
+                };
                 let (routes, stopped) = (routes.clone(), stopped.clone());
                 tokio::spawn(async move {
                     serve(stream, Peer(peer), routes, stopped).await;
-                    drop(place);
+                    drop((place, holding));
                 });
             }
             Err(error) => {
@@ -179,3 +190,6 @@ async fn serve(stream: TcpStream, peer: Peer, routes: Router, mut stopped: watch
     // How a visitor's connection ends concerns nobody else.
     timeout(CONNECTION_TIME, whole).await.ok();
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,7 +12,6 @@
 use std::{
     net::{IpAddr, Ipv4Addr},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
 };
 
 use axum::{
@@ -238,9 +237,6 @@ fn bearer(value: &[u8]) -> Option<&[u8]> {
 fn address(peer: Option<Peer>) -> IpAddr {
     peer.map_or(Ipv4Addr::UNSPECIFIED.into(), |peer| peer.0.ip())
 }
-
-/// Longest time a form may take to come.
-const FORM_TIME: Duration = Duration::from_secs(10);
 
 /// What stands behind these locks is whole between any two steps.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -13,6 +13,8 @@ use std::{collections::HashMap, net::IpAddr, time::Duration};
 
 use tokio::time::Instant;
 
+use crate::web::Network;
+
 /// Failures that cost nothing: people mistype.
 const FREE: u32 = 5;
 /// Longest wait of one address.
@@ -26,25 +28,6 @@ const BUDGET: u32 = 100;
 /// How long those who failed before wait while the budget is spent.
 const SPENT: Duration = Duration::from_secs(10);
 
-/// One visitor's network: an IPv4 address, or the /64 of an IPv6 address, which is one subscriber's.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-enum Place {
-    V4([u8; 4]),
-    V6([u8; 8]),
-}
-
-impl Place {
-    fn of(address: IpAddr) -> Self {
-        match address.to_canonical() {
-            IpAddr::V4(v4) => Self::V4(v4.octets()),
-            IpAddr::V6(v6) => {
-                let octets = v6.octets();
-                Self::V6(octets.first_chunk().copied().unwrap_or_default())
-            }
-        }
-    }
-}
-
 #[derive(Clone, Copy)]
 struct Failures {
     count: u32,
@@ -55,8 +38,8 @@ struct Failures {
 
 /// The counts.
 pub(super) struct Throttle {
-    recent: HashMap<Place, Failures>,
-    before: HashMap<Place, Failures>,
+    recent: HashMap<Network, Failures>,
+    before: HashMap<Network, Failures>,
     left: u32,
     refilled: Instant,
 }
@@ -77,7 +60,7 @@ impl Throttle {
     /// How long it must wait.
     pub(super) fn may_fail(&mut self, address: IpAddr, now: Instant) -> Result<(), Duration> {
         self.refill(now);
-        let Some(failures) = self.of(Place::of(address), now) else {
+        let Some(failures) = self.of(Network::of(address), now) else {
             return Ok(());
         };
         let own = failures.until.saturating_duration_since(now);
@@ -98,7 +81,7 @@ impl Throttle {
         self.refilled += Duration::from_secs(seconds.into());
     }
 
-    fn of(&self, place: Place, now: Instant) -> Option<Failures> {
+    fn of(&self, place: Network, now: Instant) -> Option<Failures> {
         let found = self.recent.get(&place).or_else(|| self.before.get(&place));
         found
             .filter(|found| now.saturating_duration_since(found.last) < QUIET)
@@ -108,7 +91,7 @@ impl Throttle {
     /// Notes a wrong token from `address`; returns how many in a row that makes, if it is worth a line in
     /// a log: while the budget lasts, so that an attack does not fill a disk.
     pub(super) fn failed(&mut self, address: IpAddr, now: Instant) -> Option<u32> {
-        let place = Place::of(address);
+        let place = Network::of(address);
         let count = self.of(place, now).map_or(0, |found| found.count);
         let count = count.saturating_add(1);
         let failures = Failures {
@@ -127,7 +110,7 @@ impl Throttle {
 
     /// Notes a right token from `address`: what went before was mistyped.
     pub(super) fn succeeded(&mut self, address: IpAddr) {
-        let place = Place::of(address);
+        let place = Network::of(address);
         let before = self.before.remove(&place);
         if let Some(failures) = self.recent.remove(&place).or(before) {
             // Nor shall others wait for it.

@@ -151,7 +151,7 @@ pub(super) const ADMIN: &[Key] = &[
         "admin.max_connections",
         Count(1, 100_000, "connections"),
         "256",
-        "connections at once",
+        "connections at once; a quarter of them from one address (IPv6: its /64), loopback excepted: raise it for a proxy on another machine that opens more",
     ),
     key(
         "admin.session_idle_secs",
@@ -208,7 +208,7 @@ pub(super) const CONNECT: &[Key] = &[
         "connect.max_connections",
         Count(1, 100_000, "connections"),
         "256",
-        "connections at once",
+        "connections at once; a quarter of them from one address (IPv6: its /64), loopback excepted: raise it for a proxy on another machine that opens more",
     ),
 ];
 
