@@ -53,7 +53,7 @@ async fn callback(
         Err(refusal) => return door.send_to_ended(&refusal),
     };
     let browser = trip.browser;
-    let ending = match door.states.take(&trip.state, door.now()) {
+    let ending = match door.states.take(&trip.state, trip.link.id, door.now()) {
         Err(NotTaken::Ended) => Ending::Refused(Refusal::StateEnded),
         Err(NotTaken::Spent) => Ending::Refused(Refusal::StateUsed),
         Err(NotTaken::Full) => Ending::Refused(Refusal::Busy),

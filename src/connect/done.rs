@@ -32,6 +32,8 @@ use crate::keyring::random_bytes;
 
 /// Pages that are kept; the oldest goes first.
 const KEPT: usize = 256;
+/// Of these, by one link, whose oldest goes before any other: whoever has it pushes nobody else's out.
+const KEPT_OF_A_LINK: usize = 16;
 const KEPT_SECS: i64 = 600;
 /// Seconds until a member who is signed in is taken back to the app.
 const RETURN_SECS: u32 = 5;
@@ -72,6 +74,12 @@ impl Finished {
         };
         let ticket = encoded(&page.ticket);
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_this_link = |other: &Arc<Page>| other.link == page.link;
+        if kept.iter().filter(|other| of_this_link(other)).count() >= KEPT_OF_A_LINK
+            && let Some(oldest) = kept.iter().position(of_this_link)
+        {
+            kept.remove(oldest);
+        }
         while kept.len() >= KEPT || kept.front().is_some_and(|page| page.is_over(now)) {
             kept.pop_front();
         }
@@ -176,16 +184,16 @@ async fn ended(Ask(connect): Ask<Connect>, Path(code): Path<String>) -> Response
 mod tests {
     use super::*;
 
-    fn finish(finished: &Finished, now: i64, browser: Browser) -> String {
+    fn finish(finished: &Finished, now: i64, browser: Browser, link: usize) -> String {
         let ending = Ending::Refused(Refusal::Busy);
-        finished.keep(now, browser.to_text(), "link".into(), None, ending)
+        finished.keep(now, browser.to_text(), link.to_string(), None, ending)
     }
 
     #[test]
     fn a_page_is_shown_to_its_own_browser_for_ten_minutes() {
         let finished = Finished::default();
         let browser = Browser::new();
-        let ticket = finish(&finished, 0, browser);
+        let ticket = finish(&finished, 0, browser, 0);
         for (why, ticket, asking, now, is_shown) in [
             ("its own", &*ticket, Some(browser), 599, true),
             ("too late", &ticket, Some(browser), 600, false),
@@ -209,16 +217,35 @@ mod tests {
     fn pages_are_bounded_in_number_and_time() {
         let finished = Finished::default();
         let browser = Browser::new();
-        let first = finish(&finished, 0, browser);
-        let second = finish(&finished, 1, browser);
-        for _ in 2..=KEPT {
-            finish(&finished, 1, browser);
+        let first = finish(&finished, 0, browser, 0);
+        let second = finish(&finished, 1, browser, 1);
+        for link in 2..=KEPT {
+            finish(&finished, 1, browser, link);
         }
 
         assert_eq!(finished.0.lock().unwrap().len(), KEPT);
         assert!(finished.of(&first, Some(browser), 1).is_none());
         assert!(finished.of(&second, Some(browser), 1).is_some());
-        finish(&finished, 601, browser);
+        finish(&finished, 601, browser, 0);
         assert_eq!(finished.0.lock().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn one_link_pushes_only_its_own_pages_out() {
+        let finished = Finished::default();
+        let browser = Browser::new();
+        let others = finish(&finished, 0, browser, 0);
+        let first = finish(&finished, 0, browser, 1);
+        let second = finish(&finished, 0, browser, 1);
+
+        for _ in 2..=KEPT_OF_A_LINK {
+            finish(&finished, 0, browser, 1);
+        }
+        assert!(finished.of(&first, Some(browser), 0).is_none());
+        assert!(finished.of(&second, Some(browser), 0).is_some());
+        for _ in 0..KEPT {
+            finish(&finished, 0, browser, 1);
+        }
+        assert!(finished.of(&others, Some(browser), 0).is_some());
     }
 }

@@ -13,7 +13,7 @@ use data_encoding::BASE64URL_NOPAD;
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-use super::link::Link;
+use super::link::{Link, LinkId};
 use crate::keyring::{DataKey, KeyRing, random_bytes};
 
 /// LinkedIn's pages take a minute or two; a password may have to be looked for.
@@ -22,6 +22,8 @@ const LASTING_SECS: i64 = 600;
 const PLACE: &str = "connect state v1";
 /// States that are kept as spent; each was made for a form that was sent.
 const KEPT: usize = 65_536;
+/// Of these, by one link, so that whoever has it fills nobody else's place: a member tries a few times.
+const KEPT_OF_A_LINK: usize = 16;
 /// Longest text that is looked at; with a long return URL a state has about 3,000 characters.
 const LONGEST: usize = 8_192;
 
@@ -47,16 +49,52 @@ pub(super) enum NotTaken {
     Ended,
     /// It was taken before.
     Spent,
-    /// Too many others were taken in the last minutes.
+    /// Too many others were taken in the last minutes, by this link or by all.
     Full,
 }
 
 /// Makes states and takes each once.
 pub(super) struct States {
     key: DataKey,
-    /// By id, with the time at which each would have ended.
-    spent: Mutex<HashMap<[u8; 16], i64>>,
+    spent: Mutex<Spent>,
     kept: usize,
+}
+
+/// The ids of states that were taken, with the time at which each would have ended. None is forgotten
+/// before that time, whoever else needs room: it could be taken again.
+#[derive(Default)]
+struct Spent {
+    by_link: HashMap<LinkId, Vec<([u8; 16], i64)>>,
+    /// Of all links.
+    count: usize,
+}
+
+impl Spent {
+    fn of(&self, link: LinkId) -> &[([u8; 16], i64)] {
+        self.by_link.get(&link).map_or(&[], Vec::as_slice)
+    }
+
+    fn forget_ended(&mut self, now: i64) {
+        self.by_link.retain(|_, states| {
+            states.retain(|(_, ends_at)| *ends_at > now);
+            !states.is_empty()
+        });
+        self.count = self.by_link.values().map(Vec::len).sum();
+    }
+
+    fn forget_ended_of(&mut self, link: LinkId, now: i64) {
+        if let Some(states) = self.by_link.get_mut(&link) {
+            let before = states.len();
+            states.retain(|(_, ends_at)| *ends_at > now);
+            self.count -= before - states.len();
+        }
+    }
+
+    fn keep(&mut self, link: LinkId, state: &State) {
+        let states = self.by_link.entry(link).or_default();
+        states.push((state.id, state.ends_at));
+        self.count += 1;
+    }
 }
 
 impl States {
@@ -104,22 +142,26 @@ impl States {
         serde_json::from_slice(&plain).ok()
     }
 
-    /// Takes it: the first time only.
-    pub(super) fn take(&self, state: &State, now: i64) -> Result<(), NotTaken> {
+    /// Takes it: the first time only. `link` is the one that it names.
+    pub(super) fn take(&self, state: &State, link: LinkId, now: i64) -> Result<(), NotTaken> {
         let mut spent = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
-        if spent.contains_key(&state.id) {
+        if spent.of(link).iter().any(|(id, _)| *id == state.id) {
             return Err(NotTaken::Spent);
         }
         if state.ends_at <= now {
             return Err(NotTaken::Ended);
         }
-        if spent.len() >= self.kept {
-            spent.retain(|_, ends_at| *ends_at > now);
-        }
-        if spent.len() >= self.kept {
+        spent.forget_ended_of(link, now);
+        if spent.of(link).len() >= KEPT_OF_A_LINK {
             return Err(NotTaken::Full);
         }
-        spent.insert(state.id, state.ends_at);
+        if spent.count >= self.kept {
+            spent.forget_ended(now);
+        }
+        if spent.count >= self.kept {
+            return Err(NotTaken::Full);
+        }
+        spent.keep(link, state);
         Ok(())
     }
 }
@@ -134,6 +176,10 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn link(n: u8) -> LinkId {
+        format!("{n:016x}").parse().unwrap()
+    }
 
     fn made(states: &States, now: i64) -> State {
         let text = states.make(now, "browser".into(), "link".into(), None, None);
@@ -150,10 +196,10 @@ mod tests {
 
         assert_eq!((&*state.browser, &*state.link), ("b", "l"));
         assert_eq!((&state.return_to, &state.verifier), (&url, &verifier));
-        assert_eq!(states.take(&state, 599), Ok(()));
-        assert_eq!(states.take(&state, 599), Err(NotTaken::Spent));
+        assert_eq!(states.take(&state, link(1), 599), Ok(()));
+        assert_eq!(states.take(&state, link(1), 599), Err(NotTaken::Spent));
         assert_eq!(
-            states.take(&states.read(&text).unwrap(), 0),
+            states.take(&states.read(&text).unwrap(), link(1), 0),
             Err(NotTaken::Spent)
         );
     }
@@ -162,7 +208,10 @@ mod tests {
     fn a_state_ends_after_ten_minutes() {
         let states = States::new(&KeyRing::random());
 
-        assert_eq!(states.take(&made(&states, 0), 600), Err(NotTaken::Ended));
+        assert_eq!(
+            states.take(&made(&states, 0), link(1), 600),
+            Err(NotTaken::Ended)
+        );
     }
 
     #[test]
@@ -198,16 +247,34 @@ mod tests {
     #[test]
     fn what_was_spent_is_kept_within_bounds_and_never_forgotten_too_soon() {
         let states = States::keeping(&KeyRing::random(), 2);
+        let take = |state: &State, by: u8, now| states.take(state, link(by), now);
         let (first, second) = (made(&states, 0), made(&states, 100));
-        states.take(&first, 100).unwrap();
-        states.take(&second, 100).unwrap();
+        take(&first, 1, 100).unwrap();
+        take(&second, 2, 100).unwrap();
 
-        assert_eq!(states.take(&made(&states, 100), 100), Err(NotTaken::Full));
+        assert_eq!(take(&made(&states, 100), 3, 100), Err(NotTaken::Full));
         assert_eq!(
-            states.take(&made(&states, 600), 600),
+            take(&made(&states, 600), 3, 600),
             Ok(()),
             "the first is over"
         );
-        assert_eq!(states.take(&second, 600), Err(NotTaken::Spent));
+        assert_eq!(take(&second, 2, 600), Err(NotTaken::Spent));
+    }
+
+    #[test]
+    fn one_link_spends_its_own_room_and_no_others() {
+        let states = States::new(&KeyRing::random());
+        let take = |by: u8, now| states.take(&made(&states, now), link(by), now);
+        let first = made(&states, 0);
+        states.take(&first, link(1), 0).unwrap();
+        for _ in 1..KEPT_OF_A_LINK {
+            assert_eq!(take(1, 0), Ok(()));
+        }
+
+        assert_eq!(take(1, 0), Err(NotTaken::Full));
+        assert_eq!(take(2, 0), Ok(()), "another link");
+        assert_eq!(states.take(&first, link(1), 0), Err(NotTaken::Spent));
+        assert_eq!(take(1, 600), Ok(()), "those before are over");
+        assert_eq!(states.spent.lock().unwrap().count, 2);
     }
 }
