@@ -52,6 +52,7 @@ impl Builder<'_> {
         }
         self.own_listeners();
         self.distinct_listeners();
+        self.operators_at_the_root();
     }
 
     fn ordered(&mut self, smaller: &str, larger: &str, why: &str) {
@@ -129,6 +130,19 @@ impl Builder<'_> {
             }
         };
         is_own_name || is_local
+    }
+
+    /// Addresses in the operators' pages begin at the root of the host.
+    fn operators_at_the_root(&mut self) {
+        const KEY: &str = "admin.public_url";
+        let Some(url) = self.read.url(KEY).filter(|url| !url.path().is_empty()) else {
+            return;
+        };
+        let wrong = format!("\"{url}\" has a path, below which the operators' pages do not work");
+        let problem = Problem::new(&self.read.values.place(KEY), KEY, wrong);
+        self.found.push(problem.allowed("https://HOST[:PORT]").hint(
+            "give the admin listener a host name or a port of its own, and forward all of it",
+        ));
     }
 
     fn distinct_listeners(&mut self) {

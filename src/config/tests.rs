@@ -155,6 +155,7 @@ const BAD_VALUES: &[(&str, &str, &str, u64, &str)] = &[
     ("return url with a step up", "connect: {public_url: 'https://a.example', return_urls: ['https://app.example/a/../']}", "connect.return_urls", 1, "another way"),
     ("members sent where nobody signs in", "connect: {return_urls: ['https://app.example/']}", "connect.public_url", 1, "is null"),
     ("members on the operators' port", "connect: {public_url: 'https://a.example', listen: '127.0.0.1:8081'}", "connect.listen", 1, "too"),
+    ("operators below a path", "admin: {public_url: 'https://ops.example/linkgate'}", "admin.public_url", 1, "do not work"),
     ("user in the proxy's url", "linkedin: {proxy_url: 'http://u:pw@p:1'}", "linkedin.proxy_url", 1, "not that"),
     ("no sqlite", "store: {url: 'postgres://u:pw@h/d'}", "store.url", 1, "not that"),
     ("socket path", "control: {socket: /a-folder-name-of-thirty-letters/a-folder-name-of-thirty-letters/a-folder-name-of-thirty-letters/control.sock}", "control.socket", 1, "too long"),

@@ -139,7 +139,7 @@ pub(super) const ADMIN: &[Key] = &[
         "admin.public_url",
         Url,
         "null",
-        "the admin listener as operators' browsers reach it, where something in front of it speaks TLS: cookies then never travel in plain text",
+        "the admin listener as operators' browsers reach it, where something in front of it speaks TLS: cookies then never travel in plain text; without a path",
     ),
     key(
         "admin.hosts",
