@@ -423,7 +423,7 @@ fn admin_parts(
 }
 
 fn connect_link(door: &Connect, member: &Member) -> Option<ConnectLink> {
-    let link = door.awaited_link(member)?;
+    let link = door.handed_link(member)?;
     Some(ConnectLink {
         url: link.url,
         ends_at: link.ends_at,

@@ -60,7 +60,7 @@ pub struct Settings {
     pub title: String,
     /// Where members may be sent after signing in.
     pub return_urls: Vec<ReturnUrl>,
-    /// How long a link lasts that stands in an answer.
+    /// How long a link lasts that stands in an answer, or that an operator's page gave.
     pub link_time: Duration,
     /// How long a link lasts that a command printed.
     pub command_link_time: Duration,
@@ -96,6 +96,17 @@ struct Door {
     finished: Finished,
     awaited: Awaited,
     exchanges: Arc<Semaphore>,
+}
+
+/// A link that an operator hands to a member.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HandedLink {
+    /// What the member opens.
+    pub url: String,
+    /// When the link ends, in Unix seconds.
+    pub ends_at: i64,
+    /// What signing in would end, for people.
+    pub warning: Option<String>,
 }
 
 /// A link whose end somebody waits for.
@@ -140,6 +151,17 @@ impl Connect {
         let door = &*self.0;
         let link = door.new_link(member, door.settings.link_time)?;
         Some(door.url_of(&link))
+    }
+
+    /// The same to hand to a member later, so with what the one who hands it should know.
+    pub fn handed_link(&self, member: &Member) -> Option<HandedLink> {
+        let door = &*self.0;
+        let link = door.new_link(member, door.settings.link_time)?;
+        Some(HandedLink {
+            url: door.url_of(&link),
+            ends_at: link.ends_at,
+            warning: door.credentials.would_end_earlier(member),
+        })
     }
 
     /// A link whose end can be asked for. None as with [`Connect::link`].

@@ -196,7 +196,7 @@ pub(super) const CONNECT: &[Key] = &[
         "connect.link_days",
         Count(1, 365, "days"),
         "7",
-        "how long the link lasts that stands as connect_url in an answer sign_in_needed",
+        "how long the link lasts that stands as connect_url in an answer sign_in_needed or in a notice, or that an operator's page gives",
     ),
     key(
         "connect.command_link_secs",

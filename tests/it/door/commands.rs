@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::support::{
     Connection, Reply,
     canary::Hunt,
+    gateway::free_address,
     process::{Place, Served},
 };
 
@@ -143,4 +144,25 @@ async fn a_revoked_token_takes_its_sessions_along_and_none_of_it_is_written() {
     leaks.extend(hunt.leaks(listed.as_bytes()));
     leaks.extend(hunt.leaks(&page.body));
     assert!(leaks.is_empty(), "{leaks:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_of_the_operators_door_lasts_as_long_as_those_in_answers() {
+    let linkedin = Sandbox::start();
+    let door = free_address().to_string();
+    let place = Place::before(&linkedin)
+        .with("connect.listen", &door)
+        .with("connect.public_url", &format!("http://{door}"))
+        .with("connect.link_days", "2");
+    let served = place.serve().await;
+    let headers = format!("Authorization: Bearer {}\r\n", create(&place, "operator"));
+    let before = linkgate::clock::Clock::system().seconds();
+
+    let path = "/api/members/default/ada/connect-link";
+    let link = ask(&served, "POST", path, &headers, "").await.json();
+
+    let lasts = link["ends_at"].as_i64().unwrap() - before;
+    assert!((2 * 86_400..2 * 86_400 + 60).contains(&lasts), "{link}");
+    let url = link["connect_url"].as_str().unwrap();
+    assert!(url.starts_with(&format!("http://{door}/connect/start/")));
 }
