@@ -2,7 +2,8 @@
 //! place, at LinkedIn.
 //!
 //! **Invariant:** when this returns, nothing in memory or in the store opens what was the member's,
-//! kept bodies included; what LinkedIn answers changes nothing of that.
+//! kept bodies included; what LinkedIn answers changes nothing of that. A sign-in at the same time
+//! comes before the whole of it or after.
 //! **Neighbours:** `oauth::revocation` speaks to LinkedIn, the path listens for logouts.
 
 use std::sync::Arc;
@@ -36,6 +37,7 @@ impl Credentials {
             return Err(ManageError::ApplicationsOwn);
         }
         let shared = &self.0;
+        let naming = shared.naming.lock().await;
         let grant = shared.cache.grant(member);
         let was_stored = shared.store.forget(member).await?;
         let was_known = shared.cache.knows(member);
@@ -46,6 +48,8 @@ impl Credentials {
         shared.asked.forget(member);
         // Nobody has to listen.
         shared.logouts.send_replace(());
+        // LinkedIn may take its time, and no sign-in has to wait for that.
+        drop(naming);
         match was_stored || was_known {
             true => Ok(self.revoke(member, grant).await),
             false => Err(ManageError::UnknownMember(member.clone())),

@@ -3,8 +3,8 @@
 //!
 //! **Invariant:** keyed by (client id, `sub`): a name keeps its LinkedIn member, and a LinkedIn member
 //! has one name in an application, until an operator disconnects; both are looked at and saved under
-//! one lock, so that two sign-ins at once cannot slip past each other.
-//! **Neighbours:** `connecting` and `management` bring new grants.
+//! one lock, so that two sign-ins at once, or a sign-in and a disconnect, cannot slip past each other.
+//! **Neighbours:** `connecting` and `management` bring new grants, `disconnecting` holds the same lock.
 
 use std::{sync::Arc, time::Duration};
 
@@ -96,8 +96,9 @@ pub(super) async fn keep(
     unknown: Unknown,
 ) -> Result<(), NotKept> {
     let store = &*shared.store;
-    shared.sealing.ensure_data_key(store, member).await?;
     let _one_at_a_time = shared.naming.lock().await;
+    // Under the lock: a disconnect destroys data keys.
+    shared.sealing.ensure_data_key(store, member).await?;
     if let Some(urn) = &grant.urn
         && let Some(other) = named(shared, member, urn)
     {
@@ -118,7 +119,9 @@ pub(super) async fn keep(
         let row = shared.sealing.row(member, grant);
         let row = row.map_err(|error| StoreError::Unavailable(error.to_string()))?;
         match store.save(member, row, None).await {
-            Err(StoreError::Moved) => {}
+            Err(StoreError::Moved) => {
+                shared.sealing.stored_data_key(store, member).await?;
+            }
             Err(error) => return Err(error.into()),
             Ok(()) => {
                 shared.cache.publish(member, grant.clone());

@@ -62,9 +62,19 @@ impl Sealing {
         store: &dyn GrantStore,
         member: &Member,
     ) -> Result<DataKey, StoreError> {
-        if let Some(key) = self.data_key(member) {
-            return Ok(key);
+        match self.data_key(member) {
+            Some(key) => Ok(key),
+            None => self.stored_data_key(store, member).await,
         }
+    }
+
+    /// The same as the store has it, whatever is in memory: another process may have destroyed the
+    /// key that was there.
+    pub(super) async fn stored_data_key(
+        &self,
+        store: &dyn GrantStore,
+        member: &Member,
+    ) -> Result<DataKey, StoreError> {
         let _wrapping = self.wrapping.read().await;
         let wrapped = self
             .ring

@@ -59,7 +59,7 @@ pub(super) struct Shared {
     pub(super) logouts: watch::Sender<()>,
     /// What LinkedIn said of tokens lately.
     pub(super) asked: Asked,
-    /// Held while it is looked up whose a name is, until that is saved.
+    /// Held while it is looked up whose a name is, until that is saved; and while one is disconnected.
     pub(super) naming: tokio::sync::Mutex<()>,
 }
 

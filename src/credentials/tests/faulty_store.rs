@@ -9,7 +9,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use tokio::sync::broadcast;
+use tokio::sync::{Notify, broadcast};
 
 use crate::{
     exchange::Member,
@@ -26,6 +26,12 @@ pub(super) struct Faults {
     pub(super) saves: AtomicUsize,
     /// Steps of a rotation until one fails, and all after it; one more than there are; 0: all work.
     turns: AtomicUsize,
+    /// Whether a member that is forgotten waits at the gate before the asker hears of it.
+    pub(super) holds_forget: AtomicBool,
+    /// Told when one waits there.
+    pub(super) forgotten: Notify,
+    /// Opens it for one.
+    pub(super) forget_gate: Notify,
 }
 
 impl Faults {
@@ -90,7 +96,12 @@ impl GrantStore for FaultyStore {
         self.inner.note_used(uses).await
     }
     async fn forget(&self, member: &Member) -> Result<bool, StoreError> {
-        self.inner.forget(member).await
+        let forgotten = self.inner.forget(member).await;
+        if self.faults.holds_forget.load(Ordering::SeqCst) {
+            self.faults.forgotten.notify_one();
+            self.faults.forget_gate.notified().await;
+        }
+        forgotten
     }
     async fn data_keys(&self) -> Result<Vec<(Member, Vec<u8>)>, StoreError> {
         self.inner.data_keys().await

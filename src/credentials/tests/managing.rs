@@ -66,6 +66,45 @@ async fn a_disconnected_member_leaves_no_token_and_no_data_key() {
 }
 
 #[tokio::test]
+async fn a_sign_in_that_meets_a_disconnect_comes_after_it() {
+    let world = World::start().await;
+    world.import(&ada(), RENEWABLE).await;
+    world.faults.holds_forget.store(true, Ordering::SeqCst);
+    let leaving = world.credentials.clone();
+    let disconnect = tokio::spawn(async move { leaving.disconnect(&ada()).await });
+    world.faults.forgotten.notified().await;
+    let coming = world.credentials.clone();
+    let mut sign_in = tokio::spawn(async move { coming.import(&ada(), FINAL).await });
+
+    let early = tokio::time::timeout(Duration::from_millis(200), &mut sign_in).await;
+    assert!(early.is_err(), "it slipped in between: {early:?}");
+    world.faults.forget_gate.notify_one();
+    disconnect.await.unwrap().unwrap();
+    sign_in.await.unwrap().unwrap();
+
+    assert_eq!(text(&world.token(&ada())), "token-0");
+    let world = world.restart().await;
+    assert_eq!(text(&world.token(&ada())), "token-0");
+    assert!(!world.credentials.show(&ada()).unwrap().renewable);
+}
+
+#[tokio::test]
+async fn a_sign_in_after_another_process_disconnected_makes_a_new_data_key() {
+    let world = World::start().await;
+    world.import(&ada(), RENEWABLE).await;
+    let url = format!("sqlite:{}/linkgate.db", world.folder.path().display());
+    let (other, _) = crate::store::open(&url, &world.folder.path().join("linkgate.key"))
+        .await
+        .unwrap();
+    other.forget(&ada()).await.unwrap();
+
+    world.import(&ada(), FINAL).await;
+
+    let world = world.restart().await;
+    assert_eq!(text(&world.token(&ada())), "token-0");
+}
+
+#[tokio::test]
 async fn a_disconnected_members_tokens_are_given_up_where_the_operator_says() {
     for (status, expected) in [
         (200, Revocation::Taken),

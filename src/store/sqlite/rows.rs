@@ -96,12 +96,14 @@ pub(super) fn save(
     Ok(transaction.commit()?)
 }
 
+/// Nothing where the member has no data key: the row was sealed with one that somebody has destroyed.
 const INSERT: &str = "INSERT INTO grants (application, member, version, access, refresh, state, \
     ended_at, acquired_at, issued_at, access_expires_at, refresh_expires_at, scopes, urn, \
     renewals, renewed_at, used_at, profile, verdict) \
-    VALUES (:application, :member, :version, :access, :refresh, :state, :ended_at, :acquired_at, \
+    SELECT :application, :member, :version, :access, :refresh, :state, :ended_at, :acquired_at, \
     :issued_at, :access_expires_at, :refresh_expires_at, :scopes, :urn, :renewals, :renewed_at, \
-    :used_at, :profile, :verdict) ON CONFLICT DO NOTHING";
+    :used_at, :profile, :verdict WHERE EXISTS (SELECT 1 FROM data_keys \
+    WHERE application = :application AND member = :member) ON CONFLICT DO NOTHING";
 
 const UPDATE: &str = "UPDATE grants SET version = :version, access = :access, \
     refresh = :refresh, state = :state, ended_at = :ended_at, acquired_at = :acquired_at, \

@@ -33,8 +33,7 @@ impl Files {
     async fn filled() -> Self {
         let files = files();
         let (store, _) = files.open().await.unwrap();
-        let row = suite::row(1);
-        store.save(&suite::member("ada"), row, None).await.unwrap();
+        suite::fill(&*store, &suite::member("ada")).await;
         drop(store);
         // The last connection's close takes the write-ahead log away, on the store's own thread.
         let log = files.db.with_extension("db-wal");
