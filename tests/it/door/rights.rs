@@ -1,5 +1,10 @@
 //! The table of who × method × path: every route of the listener, for everyone who may come.
 
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
 use linkgate::{operators::Role, sandbox::Sandbox};
 
 use super::{House, bearer, with_cookie};
@@ -30,9 +35,12 @@ const TABLE: &[Row] = &[
     ("GET", "/readyz", OPEN),
     ("GET", "/metrics", OPEN),
     ("GET", "/style.css", OPEN),
+    ("GET", "/icon.svg", OPEN),
     ("HEAD", "/livez", OPEN),
     ("POST", "/livez", [405; 7]),
     ("GET", "/sign-in", [200, 200, 200, 200, 200, 200, 303]),
+    // The token stands in a form, and none of these sent one; a session's form has no such field.
+    ("POST", "/sign-in", [400, 400, 400, 400, 400, 400, 401]),
     ("PUT", "/sign-in", [405; 7]),
     ("GET", "/", PAGE),
     ("HEAD", "/", PAGE),
@@ -153,6 +161,21 @@ const TABLE: &[Row] = &[
         "/api/members",
         [401, 401, 401, 401, 405, 405, 405],
     ),
+    // Names nobody: what it does with a name stands in `pages`.
+    ("POST", "/connect-link", [303, 401, 401, 401, 403, 400, 400]),
+    // The last: each ends what it is about, so that whoever comes after finds nobody.
+    (
+        "POST",
+        "/members/default/grace/disconnect",
+        [303, 401, 401, 401, 403, 303, 404],
+    ),
+    (
+        "POST",
+        "/api/members/default/ada/disconnect",
+        [401, 401, 401, 401, 403, 204, 404],
+    ),
+    // Every role leaves; the session is over with it.
+    ("POST", "/sign-out", [303, 401, 401, 401, 303, 303, 303]),
 ];
 
 #[tokio::test(flavor = "multi_thread")]
@@ -191,6 +214,83 @@ async fn who_may_do_what_is_one_table() {
     }
 }
 
+/// The router cannot be asked for its list, but its sources can: a route without a row fails here.
+#[test]
+fn the_table_has_a_row_for_every_route() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = vec![source.join("admin.rs"), source.join("web/page.rs")];
+    files.extend(sources(&source.join("admin")));
+    let text: String = files
+        .iter()
+        .map(|file| fs::read_to_string(file).unwrap())
+        .collect();
+    let mut routes = 0;
+    for route in text.split(".route(").skip(1) {
+        let (path, handlers) = route.split_once(',').unwrap();
+        let path = path_of(path.trim(), &text);
+        let handlers = ended(handlers);
+        for (called, method) in [("get(", "GET"), ("post(", "POST"), ("delete(", "DELETE")] {
+            if is_called(called, handlers) {
+                routes += 1;
+                let has_row = TABLE
+                    .iter()
+                    .any(|row| row.0 == method && fits(&path, row.1));
+                assert!(has_row, "no row for {method} {path}");
+            }
+        }
+        let others = ["put(", "patch(", "any(", "on(", "head("];
+        assert!(!others.iter().any(|called| is_called(called, handlers)));
+    }
+    assert!(routes >= 24, "only {routes} were found");
+}
+
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        match path.is_dir() {
+            true => found.extend(sources(&path)),
+            false => found.push(path),
+        }
+    }
+    found
+}
+
+/// The text of a path: in quotes, or a constant's.
+fn path_of(written: &str, text: &str) -> String {
+    let quoted = match written.starts_with('"') {
+        true => written,
+        false => {
+            let declared = format!("const {written}: &str = ");
+            text.split(&declared).nth(1).expect(written)
+        }
+    };
+    quoted.split('"').nth(1).unwrap().to_owned()
+}
+
+/// Up to the parenthesis that ends the call.
+fn ended(text: &str) -> &str {
+    let mut depth = 1;
+    let end = text.find(|c| {
+        depth += i32::from(c == '(') - i32::from(c == ')');
+        depth == 0
+    });
+    &text[..end.unwrap()]
+}
+
+fn is_called(name: &str, text: &str) -> bool {
+    let mut calls = text.match_indices(name);
+    calls.any(|(at, _)| !text[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_'))
+}
+
+/// Whether a row's path is one of the route's.
+fn fits(route: &str, path: &str) -> bool {
+    let path = path.split('?').next().unwrap();
+    let (route, path): (Vec<_>, Vec<_>) = (route.split('/').collect(), path.split('/').collect());
+    let mut both = route.iter().zip(&path);
+    route.len() == path.len() && both.all(|(route, path)| route.starts_with('{') || route == path)
+}
+
 /// A program's refusal is a problem; a page never is.
 fn assert_form(path: &str, reply: &crate::support::Reply) {
     let kind = reply.header("content-type").unwrap_or_default();
@@ -202,7 +302,7 @@ fn assert_form(path: &str, reply: &crate::support::Reply) {
         }
         false if is_refused && !path.ends_with("z") => {
             assert!(
-                kind.starts_with("text/html") || path == "/sign-in",
+                kind.starts_with("text/html") || ["/sign-in", "/connect-link"].contains(&path),
                 "{path}: {kind}"
             );
         }
