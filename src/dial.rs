@@ -3,7 +3,8 @@
 //! **Invariant:** no byte of a request is written before the peer's certificate chain, name and
 //! dates were checked (TLS ≥ 1.2); there is no fallback to plain text. Plain `http://` targets are
 //! accepted for loopback addresses only, which [`BaseUrl`] guarantees by construction.
-//! **Neighbours:** `proxy::dispatch` (the API) and `credentials::oauth` (the token endpoint).
+//! **Neighbours:** `proxy::dispatch` (the API); by [`Dialer::send`], one request at a time,
+//! `credentials::oauth` (the token endpoint) and `alerts::post` (webhooks).
 
 use std::{fmt, net::IpAddr, path::PathBuf, str::FromStr, sync::Arc, time::Duration};
 
@@ -22,8 +23,10 @@ use tower::{Service as _, ServiceExt as _};
 
 mod roots;
 mod stream;
+mod trip;
 
 pub use stream::Stream;
+pub use trip::{Answer, NoAnswer, retry_after};
 
 /// An absolute base URL without query: `https://HOST[:PORT][/prefix]`, or `http://` on loopback.
 #[derive(Clone, Debug, PartialEq, Eq)]

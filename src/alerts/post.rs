@@ -1,4 +1,4 @@
-//! One try to deliver one notice: one connection, one POST, its answer.
+//! One try to deliver one notice: one POST, its answer.
 //!
 //! **Invariant:** nothing is sent before the receiver's certificate was checked (`dial` sees to that);
 //! a redirect is never followed; an answer is read to 4 KiB and no further, and its bytes go nowhere.
@@ -7,14 +7,10 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, StatusCode, header};
+use http::{Method, Request, StatusCode, header};
 use http_body_util::{BodyExt as _, Full};
-use hyper::{body::Incoming, client::conn::http1};
-use hyper_util::rt::TokioIo;
-use tokio::{
-    task::JoinHandle,
-    time::{Instant, timeout},
-};
+use hyper::body::Incoming;
+use tokio::time::{Instant, timeout};
 
 use super::{
     signature::signatures,
@@ -22,13 +18,11 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    dial::{Alpn, DialError, Dialer, chain},
+    dial::{DialError, Dialer, NoAnswer, retry_after},
 };
 
 /// Of an answer, this much is read so that the receiver sees it taken.
 const LONGEST_ANSWER: usize = 4096;
-/// A `Retry-After` beyond a day is a mistake.
-const LONGEST_WAIT: Duration = Duration::from_secs(86_400);
 
 /// What a receiver answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,13 +39,22 @@ pub(super) struct Answered {
 pub(super) enum Unanswered {
     /// Nothing was sent.
     #[error(transparent)]
-    NotReached(#[from] DialError),
+    NotReached(DialError),
     /// It may have been taken.
     #[error("the connection broke off: {0}")]
     Broken(String),
     /// It may have been taken.
     #[error("no answer within {} s", .0.as_secs_f32())]
     Late(Duration),
+}
+
+impl From<NoAnswer> for Unanswered {
+    fn from(error: NoAnswer) -> Self {
+        match error {
+            NoAnswer::Unsent(error) => Self::NotReached(error),
+            NoAnswer::Open(reason) => Self::Broken(reason),
+        }
+    }
 }
 
 /// Delivers notices. Cheap to clone.
@@ -86,18 +89,6 @@ impl Post {
         body: &str,
     ) -> Result<Answered, Unanswered> {
         let began = Instant::now();
-        let broken = |error: &dyn std::error::Error| Unanswered::Broken(error.to_string());
-        let dialed = self
-            .dialer
-            .dial(&webhook.endpoint.origin, Alpn::Http1)
-            .await?;
-        let (mut sender, connection) = http1::handshake(TokioIo::new(dialed.stream))
-            .await
-            .map_err(|error| Unanswered::Broken(chain(&error)))?;
-        let _connection = AbortOnDrop(tokio::spawn(async move {
-            // What goes wrong on the connection is told to the one request on it.
-            drop(connection.await);
-        }));
         let timestamp = self.clock.seconds();
         let signed = signatures(&webhook.secrets, id, timestamp, body);
         let request = request(
@@ -105,16 +96,13 @@ impl Post {
             [id, &timestamp.to_string(), &signed],
             body,
         )
-        .map_err(|error| broken(&error))?;
-        let answer = sender
-            .send_request(request)
-            .await
-            .map_err(|error| Unanswered::Broken(chain(&error)))?;
-        let (head, body) = answer.into_parts();
-        read_some(body).await;
+        .map_err(|error| Unanswered::Broken(error.to_string()))?;
+        let origin = &webhook.endpoint.origin;
+        let answer = self.dialer.send(origin, request).await?;
+        read_some(answer.body).await;
         Ok(Answered {
-            status: head.status,
-            retry_after: retry_after(&head.headers),
+            status: answer.status,
+            retry_after: retry_after(&answer.headers),
             took: began.elapsed(),
         })
     }
@@ -148,29 +136,5 @@ async fn read_some(mut body: Incoming) {
         if read >= LONGEST_ANSWER {
             return;
         }
-    }
-}
-
-/// `Retry-After` in seconds or as a date (RFC 9110 §10.2.3), measured against the answer's own `Date`.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
-    let wait = match text.parse() {
-        Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => {
-            let until = httpdate::parse_http_date(text).ok()?;
-            let date = headers.get(header::DATE)?.to_str().ok()?;
-            let now = httpdate::parse_http_date(date).ok()?;
-            until.duration_since(now).unwrap_or_default()
-        }
-    };
-    Some(wait.min(LONGEST_WAIT))
-}
-
-/// Ends the connection's task with the try, whatever way that ends.
-struct AbortOnDrop(JoinHandle<()>);
-
-impl Drop for AbortOnDrop {
-    fn drop(&mut self) {
-        self.0.abort();
     }
 }

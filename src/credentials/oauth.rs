@@ -8,13 +8,13 @@
 
 use std::time::Duration;
 
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use super::{Application, Verdict, grant::TokenAnswer};
 use crate::{
-    dial::{BaseUrl, Dialer},
+    dial::{BaseUrl, Dialer, retry_after},
     secret::Secret,
 };
 
@@ -36,8 +36,6 @@ use trip::{Answered, Broken, Limits};
 
 /// Ten times the longest answer LinkedIn gives.
 const LONGEST_ANSWER: usize = 64 * 1024;
-/// A `Retry-After` beyond a day is a mistake.
-const LONGEST_WAIT: Duration = Duration::from_secs(86_400);
 /// Of LinkedIn's words, this much is kept for people.
 const LONGEST_DESCRIPTION: usize = 200;
 
@@ -141,21 +139,6 @@ const MISSING: &str = "required parameter";
 fn printable(text: &str) -> String {
     let shown = text.chars().filter(|c| !c.is_control());
     shown.take(LONGEST_DESCRIPTION).collect()
-}
-
-/// `Retry-After` in seconds or as a date (RFC 9110 §10.2.3), measured against the answer's own `Date`.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
-    let wait = match text.parse() {
-        Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => {
-            let until = httpdate::parse_http_date(text).ok()?;
-            let date = headers.get(header::DATE)?.to_str().ok()?;
-            let now = httpdate::parse_http_date(date).ok()?;
-            until.duration_since(now).unwrap_or_default()
-        }
-    };
-    Some(wait.min(LONGEST_WAIT))
 }
 
 /// One LinkedIn, as far as credentials speak to it. Cheap to clone.

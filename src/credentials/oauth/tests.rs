@@ -1,6 +1,5 @@
 //! linkedin.md §1.4, a row each, and what else comes back from a token endpoint.
 
-use http::HeaderValue;
 use proptest::prelude::*;
 
 use super::*;
@@ -82,28 +81,6 @@ fn what_is_no_oauth_error_never_ends_a_grant_nor_blames_the_application() {
         ("half", 400, r#"{"error":"invalid_gr"#, Kind::Unspent),
     ] {
         assert_eq!(kind(&told(status, body)), expected, "{why}");
-    }
-}
-
-#[test]
-fn retry_after_is_read_in_both_forms_and_capped() {
-    let date = "Mon, 23 Nov 2026 10:00:00 GMT";
-    let later = "Mon, 23 Nov 2026 10:01:30 GMT";
-    for (text, expected) in [
-        ("120", Some(120)),
-        (later, Some(90)),
-        (date, Some(0)),
-        ("999999999", Some(86_400)),
-        ("soon", None),
-        ("-1", None),
-    ] {
-        let mut headers = HeaderMap::new();
-        headers.insert(header::DATE, HeaderValue::from_static(date));
-        headers.insert(header::RETRY_AFTER, text.parse().unwrap());
-
-        let wait = retry_after(&headers);
-
-        assert_eq!(wait, expected.map(Duration::from_secs), "{text}");
     }
 }
 

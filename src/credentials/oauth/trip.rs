@@ -1,20 +1,18 @@
-//! One bounded trip to LinkedIn beside the path: one connection, one request, one answer.
+//! One bounded trip to LinkedIn beside the path: one request, one whole answer.
 //!
 //! **Invariant:** an answer is read to its limit and no further; a redirect is never followed; no
 //! error holds a byte of the request.
-//! **Neighbours:** everything in `credentials::oauth` travels with it.
+//! **Neighbours:** everything in `credentials::oauth` travels with it; `dial` connects and sends.
 
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
-use tokio::{task::JoinHandle, time::timeout};
+use tokio::time::timeout;
 use zeroize::Zeroizing;
 
-use crate::dial::{Alpn, BaseUrl, Dialer, chain};
+use crate::dial::{BaseUrl, Dialer, NoAnswer};
 
 /// What came back.
 #[derive(Debug)]
@@ -31,6 +29,15 @@ pub(super) enum Broken {
     Unsent(String),
     /// LinkedIn may have acted.
     Open(String),
+}
+
+impl From<NoAnswer> for Broken {
+    fn from(error: NoAnswer) -> Self {
+        match error {
+            NoAnswer::Unsent(error) => Self::Unsent(error.to_string()),
+            NoAnswer::Open(reason) => Self::Open(reason),
+        }
+    }
 }
 
 impl Broken {
@@ -102,22 +109,12 @@ async fn unlimited(
     request: Request<Full<Bytes>>,
     answer_bytes: usize,
 ) -> Result<Answered, Broken> {
-    let dialed = dialer.dial(to, Alpn::Http1).await;
-    let stream = TokioIo::new(dialed.map_err(|e| Broken::Unsent(e.to_string()))?.stream);
-    let handshake = http1::handshake(stream).await;
-    let (mut sender, connection) = handshake.map_err(|e| Broken::Unsent(chain(&e)))?;
-    let _connection = AbortOnDrop(tokio::spawn(async move {
-        // What goes wrong on the connection is told to the one request on it.
-        drop(connection.await);
-    }));
-    let broken = |error: hyper::Error| Broken::Open(chain(&error));
-    let answer = sender.send_request(request).await.map_err(broken)?;
-    let (head, body) = answer.into_parts();
-    let body = Limited::new(body, answer_bytes).collect().await;
+    let answer = dialer.send(to, request).await?;
+    let body = Limited::new(answer.body, answer_bytes).collect().await;
     let broke_off = |error| Broken::Open(format!("answer broke off: {error}"));
     Ok(Answered {
-        status: head.status,
-        headers: head.headers,
+        status: answer.status,
+        headers: answer.headers,
         body: body.map_err(broke_off)?.to_bytes(),
     })
 }
@@ -128,14 +125,5 @@ struct FormBytes(Zeroizing<String>);
 impl AsRef<[u8]> for FormBytes {
     fn as_ref(&self) -> &[u8] {
         self.0.as_bytes()
-    }
-}
-
-/// Ends the connection's task with the trip, whatever way that ends.
-struct AbortOnDrop(JoinHandle<()>);
-
-impl Drop for AbortOnDrop {
-    fn drop(&mut self) {
-        self.0.abort();
     }
 }
