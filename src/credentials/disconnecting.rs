@@ -31,7 +31,8 @@ impl Credentials {
     /// says, which takes ten seconds at most and changes nothing here.
     ///
     /// # Errors
-    /// [`ManageError::UnknownMember`], [`ManageError::Store`].
+    /// [`ManageError::UnknownMember`], [`ManageError::Store`]: nobody is served for the member until
+    /// the next start, but what is stored may be there still; ask again.
     pub async fn disconnect(&self, member: &Member) -> Result<Revocation, ManageError> {
         if member.name.is_none() {
             return Err(ManageError::ApplicationsOwn);
@@ -39,7 +40,8 @@ impl Credentials {
         let shared = &self.0;
         let naming = shared.naming.lock().await;
         let grant = shared.cache.grant(member);
-        let was_stored = shared.store.forget(member).await?;
+        // Whatever the store says, nobody is served by what an operator wants gone.
+        let was_stored = shared.store.forget(member).await;
         let was_known = shared.cache.knows(member);
         shared.cache.forget(member);
         shared.sealing.forget(member);
@@ -50,7 +52,7 @@ impl Credentials {
         shared.logouts.send_replace(());
         // LinkedIn may take its time, and no sign-in has to wait for that.
         drop(naming);
-        match was_stored || was_known {
+        match was_stored? || was_known {
             true => Ok(self.revoke(member, grant).await),
             false => Err(ManageError::UnknownMember(member.clone())),
         }

@@ -5,7 +5,11 @@
 
 use std::{
     path::Path,
-    sync::{Arc, Mutex, PoisonError, mpsc as blocking},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+        mpsc as blocking,
+    },
     thread,
     time::Duration,
 };
@@ -35,6 +39,8 @@ mod wraps;
 
 /// Questions that may wait for the thread; beyond, those who ask wait.
 const QUEUE: usize = 256;
+/// Between two tries to empty the write-ahead log.
+const WIPE_AGAIN: Duration = Duration::from_secs(1);
 /// How long the end of the store waits for the file to be closed: a disk may hang.
 const CLOSING: Duration = Duration::from_secs(2);
 /// Change notices a slow listener may be behind.
@@ -48,6 +54,8 @@ pub(super) struct Sqlite {
     jobs: mpsc::Sender<Job>,
     changes: broadcast::Sender<Change>,
     clock: Clock,
+    /// Whether a task is at it to empty the write-ahead log.
+    is_wiping: Arc<AtomicBool>,
     /// Dropped after `jobs`, whose end is what the thread ends by.
     _closing: Closing,
 }
@@ -92,6 +100,7 @@ impl Sqlite {
             jobs,
             changes,
             clock,
+            is_wiping: Arc::default(),
             _closing: Closing(Mutex::new(closing)),
         };
         Ok((store, ring))
@@ -112,6 +121,35 @@ impl Sqlite {
         let gone = || StoreError::Unavailable("the store's thread has ended".to_owned());
         self.jobs.send(job).await.map_err(|_| gone())?;
         answered.await.map_err(|_| gone())?
+    }
+
+    /// Empties the write-ahead log as soon as that can be done: the deletion itself is on disk.
+    fn wipe_later(&self, error: &StoreError) {
+        tracing::warn!(%error, "what was deleted stays in the write-ahead log for now");
+        if self.is_wiping.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let (jobs, is_wiping) = (self.jobs.downgrade(), Arc::clone(&self.is_wiping));
+        tokio::spawn(async move {
+            let mut is_wiped = false;
+            while !is_wiped {
+                tokio::time::sleep(WIPE_AGAIN).await;
+                // Closing the file empties the log too.
+                let Some(jobs) = jobs.upgrade() else { return };
+                let (answer, answered) = oneshot::channel();
+                let job: Job = Box::new(move |connection| {
+                    // Nobody asks any more where the runtime has ended.
+                    drop(answer.send(rows::wipe(connection)));
+                });
+                if jobs.send(job).await.is_err() {
+                    return;
+                }
+                drop(jobs);
+                is_wiped = answered.await.is_ok_and(|wiped| wiped.is_ok());
+            }
+            is_wiping.store(false, Ordering::Relaxed);
+            tracing::info!("the write-ahead log holds nothing deleted any more");
+        });
     }
 
     fn tell(&self, change: Change) {
@@ -159,10 +197,16 @@ impl GrantStore for Sqlite {
 
     async fn forget(&self, member: &Member) -> Result<bool, StoreError> {
         let (changed, member) = (member.clone(), member.clone());
-        let was_there = self
-            .ask(move |connection| rows::forget(connection, &member))
-            .await?;
+        // In one go: an asker who leaves must not leave the log as it was.
+        let forgetting = self.ask(move |connection| {
+            let was_there = rows::forget(connection, &member)?;
+            Ok((was_there, rows::wipe(connection)))
+        });
+        let (was_there, wiped) = forgetting.await?;
         self.tell(Change::Grant(changed));
+        if let Err(error) = wiped {
+            self.wipe_later(&error);
+        }
         Ok(was_there)
     }
 

@@ -23,6 +23,7 @@ pub(super) struct Faults {
     pub(super) answered: AtomicBool,
     pub(super) save: AtomicBool,
     pub(super) lease: AtomicBool,
+    pub(super) forget: AtomicBool,
     pub(super) saves: AtomicUsize,
     /// Steps of a rotation until one fails, and all after it; one more than there are; 0: all work.
     turns: AtomicUsize,
@@ -96,6 +97,7 @@ impl GrantStore for FaultyStore {
         self.inner.note_used(uses).await
     }
     async fn forget(&self, member: &Member) -> Result<bool, StoreError> {
+        fail_if(&self.faults.forget)?;
         let forgotten = self.inner.forget(member).await;
         if self.faults.holds_forget.load(Ordering::SeqCst) {
             self.faults.forgotten.notify_one();

@@ -89,6 +89,22 @@ async fn a_sign_in_that_meets_a_disconnect_comes_after_it() {
 }
 
 #[tokio::test]
+async fn a_store_that_does_not_forget_keeps_nobody_in_memory() {
+    let world = World::start().await;
+    world.import(&ada(), RENEWABLE).await;
+    world.faults.forget.store(true, Ordering::SeqCst);
+
+    let failed = world.credentials.disconnect(&ada()).await;
+
+    assert!(matches!(failed, Err(ManageError::Store(_))), "{failed:?}");
+    assert!(!world.credentials.knows(&ada()));
+    world.faults.forget.store(false, Ordering::SeqCst);
+    world.credentials.disconnect(&ada()).await.unwrap();
+    let world = world.restart().await;
+    assert!(!world.credentials.knows(&ada()));
+}
+
+#[tokio::test]
 async fn a_sign_in_after_another_process_disconnected_makes_a_new_data_key() {
     let world = World::start().await;
     world.import(&ada(), RENEWABLE).await;

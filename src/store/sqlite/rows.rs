@@ -175,10 +175,18 @@ pub(super) fn forget(connection: &mut Connection, member: &Member) -> Result<boo
          WHERE application = ?1 AND member = ?2";
     transaction.execute(fence_off, place)?;
     transaction.commit()?;
-    // The write-ahead log still holds the old pages; without this the data key would outlive its
-    // deletion. A reader in the way only postpones it to the next checkpoint.
-    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
     Ok(rows > 0)
+}
+
+/// Empties the write-ahead log, which still holds the old pages: without this a data key would
+/// outlive its deletion.
+pub(super) fn wipe(connection: &Connection) -> Result<(), StoreError> {
+    let is_busy: bool =
+        connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+    match is_busy {
+        true => Err(StoreError::Unavailable("a reader is in the way".to_owned())),
+        false => Ok(()),
+    }
 }
 
 /// All wrapped data keys.

@@ -208,6 +208,36 @@ async fn what_is_forgotten_is_gone_from_every_file() {
 }
 
 #[tokio::test]
+async fn a_reader_in_the_way_postpones_the_wiping_and_fails_nothing() {
+    let files = files();
+    let (store, _) = files.open().await.unwrap();
+    let who = suite::member("ada");
+    let marked = b"wrapped-key-canary-56".to_vec();
+    store.keep_data_key(&who, marked.clone()).await.unwrap();
+    let reader = Connection::open(&files.db).unwrap();
+    reader.execute_batch("BEGIN").unwrap();
+    let count = "SELECT count(*) FROM data_keys";
+    let _: i64 = reader.query_row(count, [], |row| row.get(0)).unwrap();
+
+    store.forget(&who).await.unwrap();
+
+    assert!(store.data_keys().await.unwrap().is_empty());
+    reader.execute_batch("COMMIT").unwrap();
+    let log = files.db.with_extension("db-wal");
+    let wiped = async {
+        while fs::metadata(&log).is_ok_and(|log| log.len() > 0) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let limit = Duration::from_secs(30);
+    tokio::time::timeout(limit, wiped).await.unwrap();
+    for file in fs::read_dir(files.db.parent().unwrap()).unwrap() {
+        let content = fs::read(file.unwrap().path()).unwrap();
+        assert!(memchr::memmem::find(&content, &marked).is_none());
+    }
+}
+
+#[tokio::test]
 async fn a_lease_of_a_process_that_died_does_not_outlive_the_restart() {
     let files = files();
     let (store, _) = files.open().await.unwrap();
