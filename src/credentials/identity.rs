@@ -10,7 +10,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::{
     Token,
-    grant::Grant,
+    grant::{Grant, split_scopes},
     oauth::{UserInfo, Who},
     shared::Shared,
 };
@@ -88,7 +88,8 @@ pub(super) async fn adorn(shared: &Shared, grant: &mut Grant, told: UserInfo) {
     grant.profile = Some(Arc::new(profile));
 }
 
-/// Saves a new grant over whatever was there, and serves it.
+/// Saves a new grant over whatever was there, and serves it. What it does not say of profile and
+/// scopes is taken over from the member's grant before.
 pub(super) async fn keep(
     shared: &Shared,
     member: &Member,
@@ -105,6 +106,7 @@ pub(super) async fn keep(
         return Err(NotKept::AlreadyNamed(other));
     }
     let given = grant.urn.clone();
+    let (has_profile, has_scopes) = (grant.profile.is_some(), !grant.scopes.is_empty());
     // Whoever saves between the read and the save is overtaken, not waited for.
     for _ in 0..SAVES {
         let row = store.grant(member).await?;
@@ -115,6 +117,15 @@ pub(super) async fn keep(
             (None, Some(before)) => Some(before.into()),
             (given, _) => given.clone(),
         };
+        // The same person as before, who still has a face where LinkedIn could not be asked now.
+        if let Some(row) = &row {
+            if !has_profile {
+                grant.profile = shared.sealing.kept_profile(member, row);
+            }
+            if !has_scopes {
+                grant.scopes = split_scopes(&row.scopes);
+            }
+        }
         grant.version = row.map_or(0, |row| row.version) + 1;
         let row = shared.sealing.row(member, grant);
         let row = row.map_err(|error| StoreError::Unavailable(error.to_string()))?;

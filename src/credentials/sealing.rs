@@ -158,6 +158,12 @@ impl Sealing {
         })
     }
 
+    /// The profile that `row` keeps, without the tokens beside it.
+    pub(super) fn kept_profile(&self, member: &Member, row: &Row) -> Option<Arc<Profile>> {
+        let key = self.data_key(member)?;
+        Self::profile(member, &key, row).map(Arc::new)
+    }
+
     /// A profile that does not open costs the profile and not the grant.
     fn profile(member: &Member, key: &DataKey, row: &Row) -> Option<Profile> {
         let place = place(member, "profile", key, row.version);

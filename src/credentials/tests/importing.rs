@@ -151,6 +151,39 @@ async fn a_token_is_taken_as_given_where_linkedin_cannot_be_asked() {
 }
 
 #[tokio::test]
+async fn what_linkedin_does_not_say_again_of_a_known_member_is_kept() {
+    let world = World::start().await;
+    world.linkedin.page(INTROSPECT, 200, active(&world, ""));
+    let told = r#"{"sub":"ada1","name":"Ada Lovelace","locale":"en-GB"}"#;
+    world.linkedin.page(USERINFO, 200, told);
+    world.credentials.take_over(&ada(), FINAL).await.unwrap();
+    let before = world.credentials.profile(&ada()).unwrap();
+    world.linkedin.page(INTROSPECT, 503, "");
+    world.linkedin.page(USERINFO, 503, "");
+    let named = FINAL.replace('{', r#"{"sub":"ada1","#);
+    let scoped = FINAL.replace('{', r#"{"scope":"r_new","#);
+    let nothing: &[&str] = &["openid", "r_ads"];
+    for (why, json, scopes) in [
+        ("nobody said who", FINAL, nothing),
+        ("the answer names the same", &named, nothing),
+        ("scopes came", &scoped, &["r_new"]),
+    ] {
+        let summary = world.credentials.take_over(&ada(), json).await.unwrap();
+
+        assert_eq!(summary.full_name.as_deref(), Some("Ada Lovelace"), "{why}");
+        assert_eq!(summary.urn.as_deref(), Some("urn:li:person:ada1"), "{why}");
+        assert_eq!(summary.scopes, scopes, "{why}");
+        assert_eq!(
+            world.credentials.profile(&ada()),
+            Some(before.clone()),
+            "{why}"
+        );
+    }
+    let world = world.restart().await;
+    assert_eq!(world.credentials.profile(&ada()), Some(before));
+}
+
+#[tokio::test]
 async fn a_token_of_somebody_else_does_not_get_a_known_name() {
     let world = World::start().await;
     world.linkedin.page(INTROSPECT, 200, active(&world, ""));
