@@ -302,9 +302,11 @@ impl TokenAnswer {
         Zeroizing::new(serde_json::to_vec(self).unwrap_or_default())
     }
 
-    /// The scopes; LinkedIn separates them by spaces, commas or `+`, escaped or not.
+    /// The scopes; LinkedIn separates them by spaces, commas or `+`, escaped or not. An empty list
+    /// says what an absent one says: nothing.
     pub(super) fn scopes(&self) -> Option<Vec<String>> {
-        self.scope.as_deref().map(split_scopes)
+        let scopes = self.scope.as_deref().map(split_scopes);
+        scopes.filter(|scopes| !scopes.is_empty())
     }
 
     /// The member's URN, where an import told it.

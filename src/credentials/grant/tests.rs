@@ -56,6 +56,23 @@ fn scopes_are_split_however_linkedin_joins_them() {
 }
 
 #[test]
+fn an_empty_list_of_scopes_says_nothing() {
+    let live = live();
+    let known = br#"{"access_token":"a0","scope":"r_a"}"#;
+    let known = TokenAnswer::parse(known).unwrap();
+    let old = known.grant(None, &terms(&live));
+    for scope in ["", " ", ",", "%20"] {
+        let json = serde_json::json!({"access_token": "a1", "scope": scope}).to_string();
+
+        let answer = TokenAnswer::parse(json.as_bytes()).unwrap();
+
+        assert_eq!(answer.scopes(), None, "{scope:?}");
+        let renewed = answer.grant(Some(&old), &terms(&live));
+        assert_eq!(renewed.scopes, ["r_a"], "{scope:?}");
+    }
+}
+
+#[test]
 fn what_an_answer_leaves_out_is_kept_from_the_old_grant() {
     let first = br#"{"access_token":"a0","expires_in":60,"refresh_token":"r0",
         "refresh_token_expires_in":1000,"scope":"x","sub":"me"}"#;
