@@ -161,13 +161,16 @@ impl Cache {
     /// Serves `grant` from now on, unless a later version is served already. Returns the name of the
     /// token that is now two renewals old, which nobody will present again.
     pub(super) fn publish(&self, member: &Member, grant: Grant) -> Option<Fingerprint> {
-        let spent = self.replace(member, grant);
+        let spent = self.replace(member, grant, true);
         self.notices.member(member);
         spent
     }
 
-    fn replace(&self, member: &Member, grant: Grant) -> Option<Fingerprint> {
+    /// Whether it `may_be_new` is decided under the lock under which it is put in: a member may be
+    /// forgotten at any time.
+    fn replace(&self, member: &Member, grant: Grant, may_be_new: bool) -> Option<Fingerprint> {
         let (planned, forgotten) = match self.entries.entry(member.clone()) {
+            Place::Vacant(_) if !may_be_new => return None,
             Place::Vacant(place) => {
                 let entry = place.insert(self.entry(member, grant, None));
                 (entry.planned(member), None)
@@ -192,10 +195,9 @@ impl Cache {
 
     /// Serves a renewed grant; none is made for a member that was forgotten meanwhile.
     pub(super) fn publish_renewed(&self, member: &Member, grant: Grant) -> Option<Fingerprint> {
-        match member.name.is_none() || self.knows(member) {
-            true => self.publish(member, grant),
-            false => None,
-        }
+        let spent = self.replace(member, grant, member.name.is_none());
+        self.notices.member(member);
+        spent
     }
 
     fn entry(&self, member: &Member, grant: Grant, old: Option<&Entry>) -> Entry {
@@ -434,6 +436,51 @@ fn spread(member: &Member) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        credentials::grant::{Terms, TokenAnswer},
+        keyring::{KeyRing, LiveSecrets},
+    };
+
+    fn ada() -> Member {
+        Member {
+            application: "default".parse().unwrap(),
+            name: Some("ada".parse().unwrap()),
+        }
+    }
+
+    #[test]
+    fn a_renewal_that_meets_a_disconnect_brings_nobody_back() {
+        let cache = Cache::new(0.1, Duration::ZERO, Arc::new(Agenda::new(1)));
+        let live = LiveSecrets::new(KeyRing::random());
+        let terms = Terms {
+            now: 1_800_000_000,
+            live: &live,
+            is_issued_now: true,
+            is_applications_own: false,
+        };
+        let answer = TokenAnswer::parse(br#"{"access_token":"a0"}"#).unwrap();
+        let grant = answer.grant(None, &terms);
+        let is_over = AtomicBool::new(false);
+
+        let came_back = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    cache.publish_renewed(&ada(), grant.clone());
+                }
+            });
+            let came_back = (0..20_000).filter(|_| {
+                cache.publish(&ada(), grant.clone());
+                cache.forget(&ada());
+                std::thread::yield_now();
+                cache.knows(&ada())
+            });
+            let came_back = came_back.count();
+            is_over.store(true, Ordering::Relaxed);
+            came_back
+        });
+
+        assert_eq!(came_back, 0);
+    }
 
     #[test]
     fn a_hundred_thousand_members_are_spread_evenly() {
