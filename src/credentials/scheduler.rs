@@ -17,7 +17,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::{debug, warn};
 
 use super::{
@@ -63,6 +63,15 @@ impl Ahead {
         }
     }
 
+    /// Room for one more renewal ahead, if there is some.
+    fn slot(&self) -> Option<Slot> {
+        let permit = Arc::clone(&self.slots).try_acquire_owned().ok()?;
+        Some(Slot {
+            permit: Some(permit),
+            agenda: Arc::clone(&self.agenda),
+        })
+    }
+
     /// No renewal ahead begins any more.
     pub(super) fn close(&self) {
         self.is_closed.store(true, Ordering::Relaxed);
@@ -71,6 +80,21 @@ impl Ahead {
 
     pub(super) fn is_closed(&self) -> bool {
         self.is_closed.load(Ordering::Relaxed)
+    }
+}
+
+/// Room for one renewal ahead. However it is given back, the scheduler hears of it: it may have met
+/// full slots and rest.
+struct Slot {
+    permit: Option<OwnedSemaphorePermit>,
+    agenda: Arc<Agenda>,
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        // First: whoever is woken looks whether there is room.
+        drop(self.permit.take());
+        self.agenda.wake();
     }
 }
 
@@ -115,13 +139,15 @@ pub(super) fn begin(
     if let Some(cooling) = cooling(shared.cooling.of(member)) {
         return cooling;
     }
-    let Ok(slot) = Arc::clone(&shared.ahead.slots).try_acquire_owned() else {
+    let Some(slot) = shared.ahead.slot() else {
         return Begun::NoRoom;
     };
     if !shared.ahead.agenda.spend(&member.application) {
         return Begun::NoRoom;
     }
+    // Last: whoever claims and does not begin would keep the others waiting for its probe.
     if let Some(cooling) = cooling(shared.cooling.claim(member)) {
+        shared.ahead.agenda.give_back(&member.application);
         return cooling;
     }
     let goal = Goal {
@@ -134,11 +160,10 @@ pub(super) fn begin(
     house.spawn(async move {
         // Its outcome stands in the cache, in the cooling and in the counters.
         drop(refresher::wait(flight).await);
-        drop(slot);
         if by == By::Heap {
             plan_again(&shared, &member, LOOK_AGAIN_SECS);
         }
-        shared.ahead.agenda.wake();
+        drop(slot);
     });
     Begun::Yes
 }
@@ -274,5 +299,25 @@ fn one(shared: &Arc<Shared>, planned: Planned, now: i64) {
         Begun::UnderWay => plan_again(shared, member, LOOK_AGAIN_SECS),
         Begun::Cooling(_) => plan_again(shared, member, 1),
         Begun::NoRoom => shared.ahead.agenda.plan(planned),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_slot_that_is_given_back_wakes_the_scheduler() {
+        let ahead = Ahead::new(1, Arc::new(Agenda::new(1)));
+        let slot = ahead.slot().unwrap();
+        assert!(ahead.slot().is_none());
+        let limit = Duration::from_millis(20);
+        let told = tokio::time::timeout(limit, ahead.agenda.changed()).await;
+        assert!(told.is_err(), "nothing was given back yet");
+
+        drop(slot);
+
+        ahead.agenda.changed().await;
+        assert!(ahead.slot().is_some());
     }
 }

@@ -129,6 +129,13 @@ impl Agenda {
         may
     }
 
+    /// Gives back what [`Agenda::spend`] took for a renewal that did not begin.
+    pub(super) fn give_back(&self, application: &Name) {
+        let mut lanes = self.lanes();
+        let lane = self.lane(&mut lanes, application);
+        lane.tokens = (lane.tokens + 1.0).min(self.per_second);
+    }
+
     /// How many entries there are, void ones included.
     pub(super) fn len(&self) -> usize {
         self.lanes().values().map(|lane| lane.heap.len()).sum()
@@ -227,6 +234,22 @@ mod tests {
         tokio::time::advance(Duration::from_secs(3600)).await;
         let burst = (0..100).filter(|_| agenda.spend(&default())).count();
         assert_eq!(burst, 4, "an idle hour saves nothing up");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_not_used_of_the_rate_can_be_given_back() {
+        let agenda = Agenda::new(2);
+        while agenda.spend(&default()) {}
+
+        agenda.give_back(&default());
+
+        assert!(agenda.spend(&default()));
+        assert!(!agenda.spend(&default()));
+        for _ in 0..9 {
+            agenda.give_back(&default());
+        }
+        let burst = (0..100).filter(|_| agenda.spend(&default())).count();
+        assert_eq!(burst, 2, "never more than a second's worth");
     }
 
     #[tokio::test]
