@@ -32,6 +32,7 @@ mod done;
 mod ending;
 mod link;
 mod page;
+mod rate;
 mod returning;
 mod start;
 mod state;
@@ -42,6 +43,7 @@ pub use returning::{BadReturnUrl, ReturnUrl};
 use awaited::Awaited;
 use done::Finished;
 use link::Link;
+use rate::Rate;
 use state::States;
 
 /// Sign-ins whose code is being exchanged, at most; further ones are told to come again.
@@ -96,6 +98,7 @@ struct Door {
     finished: Finished,
     awaited: Awaited,
     exchanges: Arc<Semaphore>,
+    rate: Rate,
 }
 
 /// A link that an operator hands to a member.
@@ -134,6 +137,7 @@ impl Connect {
             finished: Finished::default(),
             awaited: Awaited::default(),
             exchanges: Arc::new(Semaphore::new(EXCHANGES)),
+            rate: Rate::default(),
         }))
     }
 

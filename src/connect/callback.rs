@@ -81,6 +81,12 @@ impl Connect {
     /// Exchanges the code to its end, whether or not the browser waits for it.
     async fn exchange(&self, trip: Trip, code: Secret<String>) -> Response {
         let browser = trip.browser;
+        if !self.0.rate.may_exchange(trip.link.id, self.0.now()) {
+            let reason = "too many codes came back by this link within an hour".to_owned();
+            let ending = Ending::Refused(Refusal::Busy);
+            let ticket = self.0.finish_because(&trip, ending, Some(reason));
+            return self.0.send_to_done(browser, &ticket);
+        }
         let Ok(room) = Arc::clone(&self.0.exchanges).try_acquire_owned() else {
             let ticket = self.0.finish(&trip, Ending::Refused(Refusal::Busy));
             return self.0.send_to_done(browser, &ticket);

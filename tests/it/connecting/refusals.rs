@@ -212,6 +212,31 @@ async fn a_code_that_linkedin_does_not_take_is_told_from_a_linkedin_that_is_down
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_link_with_invented_codes_is_soon_not_listened_to() {
+    let linkedin = Sandbox::start();
+    let gateway = before(&linkedin).start().await;
+    let mut eve = Visitor::default();
+    let link = link(&gateway, "eve");
+    let before = linkedin.counts().token_calls;
+
+    let mut last = String::new();
+    for n in 0..7 {
+        let consent = eve.go_to_linkedin(&link).await;
+        let back = eve.decide(&consent, "eve", "allow").await;
+        let state = back.split("state=").nth(1).unwrap();
+        let place = back.split('?').next().unwrap();
+        let invented = format!("{place}?code=invented-{n}&state={state}");
+        last = eve.come_back(&invented).await.text();
+    }
+
+    assert_eq!(linkedin.counts().token_calls - before, 5);
+    assert!(last.contains("Too many people are signing in"), "{last}");
+    let other = super::link(&gateway, "ada");
+    let page = Visitor::default().sign_in(&other, "ada").await.text();
+    assert!(page.contains("Signed in as Ada Lovelace"), "{page}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_client_secret_is_nobodys_fault_but_the_applications() {
     let linkedin = Sandbox::start();
     let gateway = before(&linkedin)
