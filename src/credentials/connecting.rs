@@ -8,10 +8,11 @@
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use super::{
     Application, AuthorizationCode, Credentials, GrantSummary,
+    cooling::Scope,
     grant::Terms,
     identity::{self, LAG_WAITS, NotKept, Unknown},
     oauth::{self, CodeFailure},
@@ -142,6 +143,31 @@ impl Credentials {
         running.await.unwrap_or(Err(ConnectError::BrokeOff))
     }
 
+    /// What a code met at the application is no other than what a renewal would meet.
+    fn hold_against(&self, member: &Member, failure: &CodeFailure) {
+        let (cooling, notices) = (&self.0.cooling, &self.0.cache.notices);
+        let application = &member.application;
+        let (reason, at_least) = match failure {
+            CodeFailure::Misconfigured { reason } => {
+                error!(%application, %reason, "LinkedIn refuses the application, not the member");
+                notices.refused(application, reason);
+                (reason, None)
+            }
+            CodeFailure::Throttled {
+                reason,
+                retry_after,
+            } => {
+                warn!(%application, %reason, "all renewals of the application wait");
+                (reason, *retry_after)
+            }
+            CodeFailure::Refused { .. } | CodeFailure::Unavailable { .. } => return,
+        };
+        let scope = Scope::Application(application.clone());
+        // The member is told in other words.
+        drop(cooling.failed(scope, reason, at_least));
+        notices.failed(member);
+    }
+
     async fn connected(
         &self,
         member: &Member,
@@ -154,7 +180,8 @@ impl Credentials {
         let application = self
             .application(&member.application)
             .ok_or_else(|| ConnectError::UnknownApplication(member.application.clone()))?;
-        let answer = shared.endpoint.code(application, code).await?;
+        let answer = shared.endpoint.code(application, code).await;
+        let answer = answer.inspect_err(|failure| self.hold_against(member, failure))?;
         let terms = Terms {
             now: shared.now(),
             live: &shared.live,
@@ -232,7 +259,11 @@ impl From<CodeFailure> for ConnectError {
         match failure {
             CodeFailure::Refused { reason } => Self::CodeRefused { reason },
             CodeFailure::Misconfigured { reason } => Self::Misconfigured { reason },
-            CodeFailure::Unavailable {
+            CodeFailure::Throttled {
+                reason,
+                retry_after,
+            }
+            | CodeFailure::Unavailable {
                 reason,
                 retry_after,
             } => Self::Unavailable {

@@ -30,6 +30,11 @@ pub(in crate::credentials) enum CodeFailure {
     Refused { reason: String },
     /// Our application is at fault.
     Misconfigured { reason: String },
+    /// LinkedIn wants fewer POSTs of the application (429); the code is lost.
+    Throttled {
+        reason: String,
+        retry_after: Option<Duration>,
+    },
     /// Time may help; the code is lost all the same.
     Unavailable {
         reason: String,
@@ -131,8 +136,11 @@ fn judge(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> CodeFailure {
             Failure::Throttled {
                 reason,
                 retry_after,
-            }
-            | Failure::Transient {
+            } => CodeFailure::Throttled {
+                reason,
+                retry_after,
+            },
+            Failure::Transient {
                 reason,
                 retry_after,
                 ..

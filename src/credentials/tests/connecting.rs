@@ -131,6 +131,36 @@ async fn whatever_goes_wrong_is_told_apart_and_changes_nothing() {
 }
 
 #[tokio::test]
+async fn what_a_code_meets_at_the_application_is_held_against_it() {
+    let secret = r#"{"error":"invalid_client","error_description":"Client authentication failed"}"#;
+    let used =
+        r#"{"error":"invalid_request","error_description":"Unable to retrieve access token"}"#;
+    for (why, status, body, is_cooling, is_refusal) in [
+        ("a wrong secret", 401, secret, true, true),
+        ("throttled", 429, "", true, false),
+        ("a bad code", 400, used, false, false),
+        ("down", 503, "", false, false),
+    ] {
+        let world = World::start().await;
+        world.import(&member("grace"), RENEWABLE).await;
+        let mut notices = world.credentials.notices();
+        world.linkedin.next(Play::Say(status, body, Vec::new()));
+
+        world.credentials.connect(&ada(), code()).await.unwrap_err();
+
+        let default = "default".parse().unwrap();
+        let cooling = world.credentials.0.cooling.of_application(&default);
+        assert_eq!(cooling.is_some(), is_cooling, "{why}: {cooling:?}");
+        let failing = world.credentials.application_failing(&default);
+        let told = failing.is_some_and(|failing| failing.is_refusal);
+        assert_eq!(told, is_refusal, "{why}");
+        let mut told = std::iter::from_fn(|| notices.try_recv().ok());
+        let is_told = told.any(|notice| notice == Notice::Application(default.clone()));
+        assert_eq!(is_told, is_cooling, "{why}");
+    }
+}
+
+#[tokio::test]
 async fn a_name_keeps_its_linkedin_member_until_it_is_disconnected() {
     let world = World::start().await;
     everybody_is(&world, "ada1");

@@ -45,6 +45,7 @@ fn a_challenge_leads_to_the_page_for_native_clients() {
 enum Kind {
     Refused,
     Misconfigured,
+    Throttled,
     Unavailable,
 }
 
@@ -61,7 +62,7 @@ const KNOWN: [(&str, u16, &str, &str, Kind); 11] = [
     ("a field missing", 400, "invalid_request", "A required parameter \"redirect_uri\" is missing", Kind::Misconfigured),
     ("wrong secret", 401, "invalid_client_id", "Client authentication failed", Kind::Misconfigured),
     ("wrong client id", 400, "invalid_client_id", "The passed in client_id is invalid", Kind::Misconfigured),
-    ("throttled", 429, "invalid_request", MISMATCH, Kind::Unavailable),
+    ("throttled", 429, "invalid_request", MISMATCH, Kind::Throttled),
     ("down", 503, "invalid_request", MISMATCH, Kind::Unavailable),
     ("words nobody has seen", 400, "invalid_request", "something new", Kind::Unavailable),
 ];
@@ -75,6 +76,7 @@ fn every_known_answer_to_a_code_is_told_apart() {
         let kind = match judged {
             CodeFailure::Refused { .. } => Kind::Refused,
             CodeFailure::Misconfigured { .. } => Kind::Misconfigured,
+            CodeFailure::Throttled { .. } => Kind::Throttled,
             CodeFailure::Unavailable { .. } => Kind::Unavailable,
         };
         assert_eq!(kind, expected, "{why}");
