@@ -429,6 +429,11 @@ impl Credentials {
         self.0.cache.previous(member, token, now, lag)
     }
 
+    /// How long LinkedIn may refuse a new token without meaning anything: `renewal.lag_secs`.
+    pub fn lag(&self) -> Duration {
+        self.0.settings.lag
+    }
+
     /// Notes that LinkedIn took `token` at least once.
     pub fn proven(&self, member: &Member, token: &Token) {
         self.0.cache.proven(member, token);

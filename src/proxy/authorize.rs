@@ -43,8 +43,6 @@ const LAG_WAITS: [Duration; 4] = [
     Duration::from_secs(4),
     Duration::from_secs(8),
 ];
-/// Younger tokens may be refused without meaning anything.
-const LAG_SECS: i64 = 60;
 /// A body too large to keep is not begun with a token that ends within this time.
 const LARGE_BODY_SECS: i64 = 3600;
 
@@ -191,12 +189,18 @@ where
         self.thread.clock.seconds()
     }
 
+    /// Younger tokens may be refused without meaning anything.
+    fn lag_secs(&self) -> i64 {
+        let lag = self.thread.credentials.lag().as_secs();
+        i64::try_from(lag).unwrap_or(i64::MAX)
+    }
+
     /// LinkedIn took a young token: the one before it is not needed any more.
     fn note_proven(&self, member: &Member, token: &Token, status: StatusCode) {
         let age = token
             .issued_at
             .map_or(i64::MAX, |at| self.exchange.started_micros / 1_000_000 - at);
-        if age < LAG_SECS && !status.is_server_error() {
+        if age < self.lag_secs() && !status.is_server_error() {
             self.thread.credentials.proven(member, token);
         }
     }
@@ -224,7 +228,8 @@ where
             .issued_at
             .map_or(i64::MAX, |issued| self.now() - issued);
         // From a future beyond that, the clock was set back: no age at all, and no youth without end.
-        if refusal.is_lag_code && (-LAG_SECS..LAG_SECS).contains(&age) {
+        let lag = self.lag_secs();
+        if refusal.is_lag_code && (-lag..lag).contains(&age) {
             return self.cure_of_lag(member, token, history);
         }
         if history.has_renewed {

@@ -224,6 +224,22 @@ async fn a_lag_beyond_the_deadline_is_no_reason_to_sign_in_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn without_a_lag_in_the_settings_a_new_token_that_is_refused_is_not_waited_for() {
+    let linkedin = lagging(3600);
+    let gateway = Gateway::before(&linkedin)
+        .with("ada")
+        .renewing(|settings| settings.lag = Duration::ZERO)
+        .start()
+        .await;
+    linkedin.expire_access_token("ada");
+
+    let reply = gateway.get("/v2/userinfo", "ada").await;
+
+    assert_eq!(reply.status, 401, "{}", reply.text());
+    assert_eq!(linkedin.counts().renewals["ada"], 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_clock_that_was_set_back_makes_no_token_young() {
     let linkedin = Sandbox::start();
     let mut soon_over = linkedin.sign_in("ada");
