@@ -422,7 +422,8 @@ fn managed(error: &ManageError) -> Refusal {
         | ManageError::AnotherMember(_)
         | ManageError::AlreadyNamed(_)
         | ManageError::Store(_)
-        | ManageError::Refused(_) => Refusal::Failed(text),
+        | ManageError::Refused(_)
+        | ManageError::BrokeOff => Refusal::Failed(text),
     }
 }
 

@@ -37,14 +37,26 @@ impl Credentials {
         if member.name.is_none() {
             return Err(ManageError::ApplicationsOwn);
         }
+        let (this, member) = (self.clone(), member.clone());
+        let counted = UnderWay::new(&self.0);
+        // Whoever asks may leave: a member that is half gone would be served from memory.
+        let forgetting = self.0.house.spawn(async move {
+            let _counted = counted;
+            this.forget(&member).await
+        });
+        forgetting.await.unwrap_or(Err(ManageError::BrokeOff))
+    }
+
+    async fn forget(&self, member: &Member) -> Result<Revocation, ManageError> {
         let shared = &self.0;
         let naming = shared.naming.lock().await;
         let grant = shared.cache.grant(member);
         // Whatever the store says, nobody is served by what an operator wants gone.
         let was_stored = shared.store.forget(member).await;
         let was_known = shared.cache.knows(member);
-        shared.cache.forget(member);
+        // The key first: see `Shared::serve`.
         shared.sealing.forget(member);
+        shared.cache.forget(member);
         shared.cooling.forgive_member(member);
         shared.unconfirmed.remove(member);
         shared.asked.forget(member);
@@ -58,26 +70,18 @@ impl Credentials {
         }
     }
 
-    /// Whoever asks may leave: it is tried all the same.
     async fn revoke(&self, member: &Member, grant: Option<Arc<Grant>>) -> Revocation {
         let known = self.0.applications.get(&member.application);
         let (Some(known), Some(grant)) = (known, grant) else {
             return Revocation::NotAsked;
         };
-        let (endpoint, application) = (self.0.endpoint.clone(), known.application.clone());
-        let counted = UnderWay::new(&self.0);
-        let asking = self.0.house.spawn(async move {
-            let _counted = counted;
-            endpoint.revoke(&application, &grant).await
-        });
-        match asking.await {
-            Ok(None) => Revocation::NotAsked,
-            Ok(Some(Ok(()))) => Revocation::Taken,
-            Ok(Some(Err(reason))) => {
+        match self.0.endpoint.revoke(&known.application, &grant).await {
+            None => Revocation::NotAsked,
+            Some(Ok(())) => Revocation::Taken,
+            Some(Err(reason)) => {
                 warn!(%member, %reason, "a disconnected member's tokens were not revoked");
                 Revocation::Failed(reason)
             }
-            Err(_) => Revocation::Failed("the asking broke off".to_owned()),
         }
     }
 

@@ -197,6 +197,9 @@ pub enum ManageError {
     /// The renewal failed.
     #[error(transparent)]
     Refused(#[from] Refused),
+    /// The process is ending, or a bug.
+    #[error("it broke off; look whether it was done")]
+    BrokeOff,
 }
 
 impl ManageError {

@@ -122,7 +122,7 @@ pub(super) async fn load(shared: &Arc<Shared>) -> Result<(), StoreError> {
 async fn load_grants(shared: &Arc<Shared>) -> Result<(), StoreError> {
     for (member, row) in shared.store.grants().await? {
         match shared.sealing.grant(&member, &row) {
-            Ok(grant) => serve(shared, &member, grant),
+            Ok(grant) => shared.serve(&member, grant),
             Err(error) => error!(%member, %error, "a grant does not open; it is left as it is"),
         }
     }
@@ -131,13 +131,6 @@ async fn load_grants(shared: &Arc<Shared>) -> Result<(), StoreError> {
 
 /// Completes or reports what an earlier process left in the journal for `member`, unless a process
 /// that lives is at it.
-/// Serves what the store holds; a token that is two renewals old is nobody's secret any more.
-fn serve(shared: &Shared, member: &Member, grant: Grant) {
-    if let Some(old) = shared.cache.publish(member, grant) {
-        shared.live.remove(&old);
-    }
-}
-
 async fn recover(shared: &Arc<Shared>, member: &Member) -> Result<(), StoreError> {
     let (store, lasting) = (&shared.store, shared.settings.lease);
     let Some(lease) = store.take_lease(member, &shared.owner, lasting).await? else {
@@ -271,7 +264,7 @@ pub(super) async fn reload(shared: &Shared, member: &Member) {
     match shared.store.grant(member).await {
         Ok(Some(row)) if before.as_ref().is_none_or(|old| old.version < row.version) => {
             match shared.sealing.grant(member, &row) {
-                Ok(grant) => serve(shared, member, grant),
+                Ok(grant) => shared.serve(member, grant),
                 Err(error) => warn!(%member, %error, "a changed grant does not open"),
             }
         }

@@ -538,7 +538,7 @@ impl Run {
             info!(member = %self.member, "another's row took the place of the unsaved grant");
         }
         match self.seen.take() {
-            Some(grant) => drop(self.shared.cache.publish(&self.member, grant)),
+            Some(grant) => self.shared.serve(&self.member, grant),
             None => self.shared.cache.forget(&self.member),
         }
         Event::Done

@@ -74,6 +74,19 @@ impl Shared {
         self.clock.seconds()
     }
 
+    /// Serves what the store holds; a token that is two renewals old is nobody's secret any more.
+    ///
+    /// A disconnect may have come between the read and this: it destroys the data key before it
+    /// clears the cache, so whoever finds no key afterwards takes the grant out again.
+    pub(super) fn serve(&self, member: &Member, grant: Grant) {
+        if let Some(old) = self.cache.publish(member, grant) {
+            self.live.remove(&old);
+        }
+        if self.sealing.data_key(member).is_none() {
+            self.cache.forget(member);
+        }
+    }
+
     /// Says once that nobody knows the answer to a renewal, and what `then` follows from it.
     pub(super) fn report_unconfirmed(&self, member: &Member, pending: &Pending, then: &str) {
         let known = self.unconfirmed.insert(member.clone(), pending.begun_at);

@@ -66,6 +66,36 @@ async fn a_disconnected_member_leaves_no_token_and_no_data_key() {
 }
 
 #[tokio::test]
+async fn a_disconnect_is_done_though_whoever_asked_left() {
+    let world = World::start().await;
+    world.import(&ada(), RENEWABLE).await;
+    world.faults.holds_forget.store(true, Ordering::SeqCst);
+    let leaving = world.credentials.clone();
+    let disconnect = tokio::spawn(async move { leaving.disconnect(&ada()).await });
+    world.faults.forgotten.notified().await;
+
+    disconnect.abort();
+    assert!(disconnect.await.unwrap_err().is_cancelled());
+    world.faults.forget_gate.notify_one();
+    world.credentials.drain().await;
+
+    assert!(!world.credentials.knows(&ada()));
+    assert!(world.credentials.data_key(&ada()).is_none());
+}
+
+#[tokio::test]
+async fn a_row_that_was_read_before_a_disconnect_is_not_served_after_it() {
+    let world = World::start().await;
+    world.import(&ada(), RENEWABLE).await;
+    let read = world.credentials.0.cache.grant(&ada()).unwrap();
+    world.credentials.disconnect(&ada()).await.unwrap();
+
+    world.credentials.0.serve(&ada(), (*read).clone());
+
+    assert!(!world.credentials.knows(&ada()));
+}
+
+#[tokio::test]
 async fn a_sign_in_that_meets_a_disconnect_comes_after_it() {
     let world = World::start().await;
     world.import(&ada(), RENEWABLE).await;
