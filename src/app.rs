@@ -46,7 +46,7 @@ mod status;
 pub use control::{Control, NotReached, ask};
 pub use desk::Desk;
 pub use lock::{Lock, NotLocked};
-pub use order::{MemberNamed, Order, Refusal, Reply, TokenText};
+pub use order::{After, Items, MemberNamed, Order, Refusal, Reply, TokenText};
 
 use status::Status;
 

@@ -54,7 +54,7 @@ mod verdict;
 
 pub use connecting::ConnectError;
 pub use disconnecting::Revocation;
-pub use forecast::{Backlog, Forecast, Window};
+pub use forecast::{Backlog, Forecast, Foreseen, Place, Window};
 pub use grant::{BadAnswer, EndsBecause};
 pub use listing::{Page, Wanted};
 pub use management::{GrantState, GrantSummary, ManageError, RenewalOutcome};

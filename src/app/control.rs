@@ -27,7 +27,7 @@ use super::{
     order::{Order, Refusal, Reply},
 };
 
-/// Longest line: a token answer is far shorter, a list of 10,000 members fits.
+/// Longest line: a token answer is far shorter, and lists of members come by the page.
 const LINE_BYTES: u64 = 16 * 1024 * 1024;
 /// Time to say what one wants.
 const ORDER_TIME: Duration = Duration::from_secs(10);

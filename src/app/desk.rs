@@ -3,7 +3,7 @@
 //!
 //! **Invariant:** the store is written before memory, so that what is in force also lasts.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use data_encoding::BASE64;
 use serde_json::{Value, json};
@@ -25,6 +25,7 @@ use super::{
     order::{MemberNamed, Order, Refusal, Reply},
 };
 
+mod listing;
 mod operators;
 
 /// The one who executes.
@@ -66,11 +67,14 @@ impl Desk {
     pub async fn execute(&self, order: Order) -> Reply {
         let done = match order {
             Order::ImportMember { member, answer } => self.import(&member, answer.0.expose()).await,
-            Order::ListMembers { application } => self.list_members(application.as_deref()),
+            Order::ListMembers { application, after } => {
+                self.list_members(application, after).await
+            }
             Order::ForecastMembers {
                 application,
                 within_secs,
-            } => self.forecast(application.as_deref(), within_secs),
+                after,
+            } => self.forecast(application, within_secs, after).await,
             Order::ShowMember { member } => self.show_member(&member),
             Order::IntrospectMember { member } => self.introspect(&member).await,
             Order::RenewMember { member } => self.renew(&member).await,
@@ -95,16 +99,8 @@ impl Desk {
                 };
                 self.create_key(wanted).await
             }
-            Order::ListKeys => Ok(self
-                .callers
-                .list()
-                .iter()
-                .map(|key| shown(key, &self.clock))
-                .collect()),
-            Order::RotateKey { keep_old } => match self.credentials.rotate_key(keep_old).await {
-                Ok(rotated) => value(&rotated),
-                Err(error) => Err(failed(error)),
-            },
+            Order::ListKeys => Ok(self.list_keys()),
+            Order::RotateKey { keep_old } => self.rotate_key(keep_old).await,
             Order::OpenBody {
                 member,
                 application,
@@ -133,31 +129,6 @@ impl Desk {
                 .await
                 .map_err(|error| managed(&error))?,
         )
-    }
-
-    fn list_members(&self, application: Option<&str>) -> Done {
-        let only = application
-            .map(|name| self.application(Some(name)))
-            .transpose()?;
-        let is_wanted = |name: &str| only.as_ref().is_none_or(|only| only.as_str() == name);
-        let grants = self.credentials.list();
-        grants
-            .iter()
-            .filter(|grant| is_wanted(&grant.application))
-            .map(value)
-            .collect()
-    }
-
-    fn forecast(&self, application: Option<&str>, within_secs: Option<u64>) -> Done {
-        let only = application
-            .map(|name| self.application(Some(name)))
-            .transpose()?;
-        let is_wanted = |name: &str| only.as_ref().is_none_or(|only| only.as_str() == name);
-        let all = self
-            .credentials
-            .forecast(within_secs.map(Duration::from_secs));
-        let wanted = all.iter().filter(|member| is_wanted(&member.application));
-        wanted.map(value).collect()
     }
 
     fn show_member(&self, named: &MemberNamed) -> Done {
@@ -319,6 +290,21 @@ impl Desk {
     fn end_after(&self, seconds: Option<u64>) -> Option<i64> {
         let seconds = i64::try_from(seconds?).unwrap_or(i64::MAX);
         Some(self.clock.seconds().saturating_add(seconds))
+    }
+
+    fn list_keys(&self) -> Value {
+        let keys = self.callers.list();
+        keys.iter().map(|key| shown(key, &self.clock)).collect()
+    }
+
+    async fn rotate_key(&self, keep_old: bool) -> Done {
+        value(
+            &self
+                .credentials
+                .rotate_key(keep_old)
+                .await
+                .map_err(failed)?,
+        )
     }
 
     async fn revoke_key(&self, id: &str) -> Done {

@@ -20,17 +20,21 @@ pub enum Order {
         /// What LinkedIn's token endpoint answered.
         answer: TokenText,
     },
-    /// All grants, or those of one application.
+    /// All grants, or those of one application: a page of them.
     ListMembers {
         /// Only this one's.
         application: Option<String>,
+        /// Only those after this one.
+        after: Option<After>,
     },
-    /// Who drops out when.
+    /// Who drops out when: a page of them.
     ForecastMembers {
         /// Only this one's.
         application: Option<String>,
         /// Only those who do so in this time.
         within_secs: Option<u64>,
+        /// Only those after this one.
+        after: Option<After>,
     },
     /// One grant.
     ShowMember {
@@ -130,6 +134,26 @@ pub struct MemberNamed {
     pub name: String,
     /// The application; none: the default one.
     pub application: Option<String>,
+}
+
+/// Where a list goes on: after this item of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct After {
+    /// The item's application.
+    pub application: String,
+    /// The member's name; none: the application's own.
+    pub name: Option<String>,
+    /// When he or she drops out, in Unix seconds; none if unknown.
+    pub ends_at: Option<i64>,
+}
+
+/// A part of a list, small enough for one line.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Items {
+    /// In the list's order.
+    pub items: Vec<serde_json::Value>,
+    /// Where the next part begins; none: this is the last.
+    pub next: Option<After>,
 }
 
 /// The token endpoint's answer, as text.

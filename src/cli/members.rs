@@ -1,21 +1,54 @@
 //! `linkgate members`: members and their grants.
 
-use std::{io::Read as _, path::Path};
+use std::{
+    io::{BufWriter, Read as _, Write as _},
+    path::Path,
+};
 
 use clap::{Args, Subcommand};
 use serde_json::Value;
 
 use crate::{
-    app::{MemberNamed, Order, TokenText},
+    app::{After, MemberNamed, Order, TokenText},
     config::Environment,
     incident::page,
     secret::Secret,
 };
 
-use super::{End, keys, print, reach};
+use super::{
+    End, keys,
+    print::{self, Form, Listing},
+    reach,
+};
 
 /// Longest token answer that is read from standard input.
 const ANSWER_BYTES: u64 = 64 * 1024;
+
+/// What `members list` shows of each.
+const LISTED: [&str; 10] = [
+    "name",
+    "application",
+    "state",
+    "renewable",
+    "access_days_left",
+    "refresh_days_left",
+    "last_used",
+    "last_attempt",
+    "last_outcome",
+    "urn",
+];
+/// What `members forecast` shows of each.
+const FORESEEN: [&str; 9] = [
+    "name",
+    "application",
+    "window",
+    "days_left",
+    "ends_at",
+    "because",
+    "state",
+    "last_used",
+    "urn",
+];
 
 mod connect;
 
@@ -109,17 +142,21 @@ pub(super) fn run(command: Command, file: &Path, environment: &Environment) -> R
             told("imported", &grant)
         }
         Command::List { within, json } => {
-            let grants = execute(Order::ListMembers {
-                application: within.application,
-            })?;
-            list(&grants, json)
+            let form = form(json, false);
+            let order = |after| Order::ListMembers {
+                application: within.application.clone(),
+                after,
+            };
+            listed(Listing::new(form, &LISTED), order, file, environment)
         }
         Command::Forecast(asked) => {
-            let members = execute(Order::ForecastMembers {
-                application: asked.application.application,
+            let form = form(asked.json, asked.csv);
+            let order = |after| Order::ForecastMembers {
+                application: asked.application.application.clone(),
                 within_secs: asked.within,
-            })?;
-            forecast(&members, asked.json, asked.csv)
+                after,
+            };
+            listed(Listing::new(form, &FORESEEN), order, file, environment)
         }
         Command::Show { named, json } => {
             let grant = execute(Order::ShowMember {
@@ -169,47 +206,28 @@ fn token_answer() -> Result<TokenText, End> {
     Ok(TokenText(Secret::new(text)))
 }
 
-fn list(grants: &Value, json: bool) -> Result<(), End> {
-    if json {
-        return Ok(print::json(grants)?);
-    }
-    let columns = [
-        "name",
-        "application",
-        "state",
-        "renewable",
-        "access_days_left",
-        "refresh_days_left",
-        "last_used",
-        "last_attempt",
-        "last_outcome",
-        "urn",
-    ];
-    Ok(print::table(items(grants), &columns)?)
+/// Prints page after page as it comes.
+fn listed(
+    mut listing: Listing<'_>,
+    order: impl Fn(Option<After>) -> Order,
+    file: &Path,
+    environment: &Environment,
+) -> Result<(), End> {
+    let mut out = BufWriter::new(std::io::stdout().lock());
+    reach::pages(order, file, environment, |items| {
+        listing.page(items, &mut out)?;
+        out.flush()
+    })?;
+    listing.end(&mut out)?;
+    Ok(out.flush()?)
 }
 
-fn forecast(members: &Value, json: bool, csv: bool) -> Result<(), End> {
-    let columns = [
-        "name",
-        "application",
-        "window",
-        "days_left",
-        "ends_at",
-        "because",
-        "state",
-        "last_used",
-        "urn",
-    ];
+fn form(json: bool, csv: bool) -> Form {
     match (json, csv) {
-        (true, _) => print::json(members)?,
-        (false, true) => print::csv(items(members), &columns)?,
-        (false, false) => print::table(items(members), &columns)?,
+        (true, _) => Form::Json,
+        (false, true) => Form::Csv,
+        (false, false) => Form::Table,
     }
-    Ok(())
-}
-
-fn items(list: &Value) -> &[Value] {
-    list.as_array().map_or(&[], Vec::as_slice)
 }
 
 fn told(what: &str, grant: &Value) -> Result<(), End> {

@@ -5,11 +5,14 @@
 
 use std::io::{self, Write as _};
 
-use comfy_table::{Table, presets::NOTHING};
 use serde_json::Value;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::incident::page;
+
+mod listing;
+
+pub(super) use listing::{Form, Listing};
 
 /// One line.
 pub(super) fn line(text: &str) -> io::Result<()> {
@@ -30,53 +33,7 @@ pub(super) fn json(value: &Value) -> io::Result<()> {
 
 /// A list as a table: these fields of each item, under their names.
 pub(super) fn table(items: &[Value], fields: &[&str]) -> io::Result<()> {
-    let mut table = Table::new();
-    table.load_style(NOTHING);
-    table.set_header(
-        fields
-            .iter()
-            .map(|field| field.to_ascii_uppercase().replace('_', " ")),
-    );
-    for item in items {
-        table.add_row(
-            fields
-                .iter()
-                .map(|field| cell(field, item.get(field).unwrap_or(&Value::Null))),
-        );
-    }
-    let mut out = io::stdout().lock();
-    for row in table.lines() {
-        writeln!(out, "{}", row.trim_end())?;
-    }
-    Ok(())
-}
-
-/// A list as comma-separated values, a header first. A value that a spreadsheet would take for a
-/// formula is given as text.
-pub(super) fn csv(items: &[Value], fields: &[&str]) -> io::Result<()> {
-    let mut out = io::BufWriter::new(io::stdout().lock());
-    write!(out, "{}\r\n", fields.join(","))?;
-    for item in items {
-        let row = fields
-            .iter()
-            .map(|field| csv_cell(item.get(field).unwrap_or(&Value::Null)));
-        write!(out, "{}\r\n", row.collect::<Vec<_>>().join(","))?;
-    }
-    out.flush()
-}
-
-fn csv_cell(value: &Value) -> String {
-    let text = match value {
-        Value::Null => return String::new(),
-        Value::String(text) => text.clone(),
-        other => return other.to_string(),
-    };
-    let is_formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
-    let text = if is_formula { format!("'{text}") } else { text };
-    match text.contains([',', '"', '\r', '\n']) {
-        true => format!("\"{}\"", text.replace('"', "\"\"")),
-        false => text,
-    }
+    Listing::new(Form::Table, fields).page(items, &mut io::stdout().lock())
 }
 
 /// One item, a field a line.
@@ -137,17 +94,6 @@ mod tests {
             ("last_used", json!(null), "-"),
         ] {
             assert_eq!(cell(field, &value), shown);
-        }
-        for (value, shown) in [
-            (json!(null), ""),
-            (json!(1_800_000_000), "1800000000"),
-            (json!("ada"), "ada"),
-            (json!("a,b"), "\"a,b\""),
-            (json!("say \"hi\""), "\"say \"\"hi\"\"\""),
-            (json!("-ada"), "'-ada"),
-            (json!("=1+1,2"), "\"'=1+1,2\""),
-        ] {
-            assert_eq!(csv_cell(&value), shown);
         }
         let hostile = cell("name", &json!("a\u{1b}[31m\nb"));
         assert!(!hostile.contains(char::is_control), "{hostile:?}");

@@ -1,6 +1,10 @@
 //! How a command reaches the store: through the gateway that runs, else by itself.
 
-use std::{io, path::Path, time::Duration};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use serde_json::Value;
 use tokio::{
@@ -9,7 +13,7 @@ use tokio::{
 };
 
 use crate::{
-    app::{Foundation, NotLocked, NotReached, Order, Reply, StartError, ask},
+    app::{After, Foundation, Items, NotLocked, NotReached, Order, Reply, StartError, ask},
     config::{Config, Environment, Places},
 };
 
@@ -19,48 +23,112 @@ use super::end::End;
 const STARTING_LOOK: Duration = Duration::from_millis(100);
 const STARTING_LOOKS: u32 = 30;
 
-/// Executes `order`: by the running gateway, or here if none runs.
-pub(super) fn execute(order: Order, file: &Path, environment: &Environment) -> Result<Value, End> {
-    let places = Places::load(file, environment)?;
-    let reply = runtime()?.block_on(async {
-        match ask(&places.control_socket, &order).await {
-            Err(NotReached::NoneRuns) => {}
-            told => return told.map_err(End::from),
+/// Who executes.
+enum Executor {
+    /// The gateway that listens there.
+    Running(PathBuf),
+    /// This command.
+    Alone(Box<Foundation>),
+}
+
+impl Executor {
+    async fn execute(&self, order: Order) -> Result<Value, End> {
+        let reply = match self {
+            Self::Running(socket) => ask(socket, &order).await?,
+            Self::Alone(foundation) => foundation.desk().execute(order).await,
+        };
+        value(reply)
+    }
+
+    async fn close(self) {
+        if let Self::Alone(foundation) = self {
+            foundation.close().await;
         }
-        let config = Config::load(file, environment)?;
-        alone(&config, order).await
-    })?;
+    }
+}
+
+fn value(reply: Reply) -> Result<Value, End> {
     match reply {
         Reply::Done(value) => Ok(value),
         Reply::Refused(refusal) => Err(refusal.into()),
     }
 }
 
-/// Executes `order` by the running gateway, and only by that.
-pub(super) async fn ask_running(order: &Order, places: &Places) -> Result<Value, End> {
-    match ask(&places.control_socket, order).await? {
-        Reply::Done(value) => Ok(value),
-        Reply::Refused(refusal) => Err(refusal.into()),
+/// Executes `order`: by the running gateway, or here if none runs.
+pub(super) fn execute(order: Order, file: &Path, environment: &Environment) -> Result<Value, End> {
+    runtime()?.block_on(async {
+        let (executor, done) = begin(order, file, environment).await?;
+        executor.close().await;
+        done
+    })
+}
+
+/// Executes what `order` makes of the place after each page, until the last one; shows every page.
+pub(super) fn pages(
+    order: impl Fn(Option<After>) -> Order,
+    file: &Path,
+    environment: &Environment,
+    mut show: impl FnMut(&[Value]) -> io::Result<()>,
+) -> Result<(), End> {
+    runtime()?.block_on(async {
+        let (executor, mut page) = begin(order(None), file, environment).await?;
+        let ended = loop {
+            let next = match page.and_then(|page| shown(page, &mut show)) {
+                Ok(None) => break Ok(()),
+                Ok(next) => next,
+                Err(error) => break Err(error),
+            };
+            page = executor.execute(order(next)).await;
+        };
+        executor.close().await;
+        ended
+    })
+}
+
+fn shown(
+    page: Value,
+    show: &mut impl FnMut(&[Value]) -> io::Result<()>,
+) -> Result<Option<After>, End> {
+    let page: Items = serde_json::from_value(page).map_err(io::Error::from)?;
+    show(&page.items)?;
+    Ok(page.next)
+}
+
+/// Finds who executes by having the first order executed.
+async fn begin(
+    order: Order,
+    file: &Path,
+    environment: &Environment,
+) -> Result<(Executor, Result<Value, End>), End> {
+    let socket = Places::load(file, environment)?.control_socket;
+    match ask(&socket, &order).await {
+        Err(NotReached::NoneRuns) => {}
+        told => return Ok((Executor::Running(socket), value(told?))),
+    }
+    let config = Config::load(file, environment)?;
+    match Foundation::lay(&config).await {
+        Err(StartError::Lock(held @ NotLocked::Held { .. })) => {
+            let reply = between(&socket, &order, held).await?;
+            Ok((Executor::Running(socket), value(reply)))
+        }
+        laid => {
+            let executor = Executor::Alone(Box::new(laid?));
+            let done = executor.execute(order).await;
+            Ok((executor, done))
+        }
     }
 }
 
-async fn alone(config: &Config, order: Order) -> Result<Reply, End> {
-    let foundation = match Foundation::lay(config).await {
-        Err(StartError::Lock(held @ NotLocked::Held { .. })) => {
-            return between(config, &order, held).await;
-        }
-        laid => laid?,
-    };
-    let reply = foundation.desk().execute(order).await;
-    foundation.close().await;
-    Ok(reply)
+/// Executes `order` by the running gateway, and only by that.
+pub(super) async fn ask_running(order: &Order, places: &Places) -> Result<Value, End> {
+    value(ask(&places.control_socket, order).await?)
 }
 
 /// A gateway that is just starting or stopping, or another command: locked, and no socket to ask.
-async fn between(config: &Config, order: &Order, held: NotLocked) -> Result<Reply, End> {
+async fn between(socket: &Path, order: &Order, held: NotLocked) -> Result<Reply, End> {
     for _ in 0..STARTING_LOOKS {
         sleep(STARTING_LOOK).await;
-        match ask(&config.places.control_socket, order).await {
+        match ask(socket, order).await {
             Err(NotReached::NoneRuns) => {}
             told => return Ok(told?),
         }

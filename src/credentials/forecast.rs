@@ -14,7 +14,7 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use super::{Credentials, EndsBecause, GrantState, cache::Seen, grant::Grant, management::Asked};
-use crate::exchange::Member;
+use crate::exchange::{Member, Name};
 
 pub(super) const DAY_SECS: i64 = 86_400;
 /// A count is used again for this many times what it took.
@@ -109,6 +109,44 @@ pub struct Forecast {
     pub urn: Option<String>,
 }
 
+/// Where one stands in the forecast: the next one to drop out first, the unknown ones last.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    is_unknown: bool,
+    ends_at: Option<i64>,
+    member: Member,
+}
+
+impl Place {
+    /// Of a member who drops out then (Unix seconds; none: unknown).
+    pub fn new(ends_at: Option<i64>, member: Member) -> Self {
+        Self {
+            is_unknown: ends_at.is_none(),
+            ends_at,
+            member,
+        }
+    }
+
+    /// Who stands there.
+    pub fn member(&self) -> &Member {
+        &self.member
+    }
+
+    /// When he or she drops out, in Unix seconds; none if unknown.
+    pub fn ends_at(&self) -> Option<i64> {
+        self.ends_at
+    }
+}
+
+/// A part of the forecast.
+#[derive(Clone, Debug)]
+pub struct Foreseen {
+    /// In the forecast's order.
+    pub members: Vec<Forecast>,
+    /// After which place there are more; none: these are the last.
+    pub next: Option<Place>,
+}
+
 /// How renewals ahead of time keep up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Backlog {
@@ -143,24 +181,52 @@ impl Credentials {
     /// that is unknown come last. With `within`, only those who do so in that time, who have already,
     /// and the unknown ones. Applications' own tokens never drop out and are left out.
     pub fn forecast(&self, within: Option<Duration>) -> Vec<Forecast> {
-        let now = self.0.now();
-        let within = within.map(|time| i64::try_from(time.as_secs()).unwrap_or(i64::MAX));
-        let horizon = within.map_or(i64::MAX, |secs| now.saturating_add(secs));
-        let mut all = Vec::new();
+        let page = self.forecast_page(within, None, None, usize::MAX);
+        page.members
+    }
+
+    /// The first `limit` of them who come after `after`, of one application or of all. Keeps no more
+    /// than it returns.
+    pub fn forecast_page(
+        &self,
+        within: Option<Duration>,
+        only: Option<&Name>,
+        after: Option<&Place>,
+        limit: usize,
+    ) -> Foreseen {
         let asked = self.asked();
-        self.0.cache.each(now, |seen| {
-            if let Some(name) = &seen.member.name
-                && seen.grant.end().0.is_none_or(|end| end <= horizon)
-            {
-                all.push(self.forecast_of(name.as_str(), &seen, &asked));
+        let within = within.map(|time| i64::try_from(time.as_secs()).unwrap_or(i64::MAX));
+        let horizon = within.map_or(i64::MAX, |secs| asked.now.saturating_add(secs));
+        let mut first: BTreeMap<Place, Forecast> = BTreeMap::new();
+        let mut has_more = false;
+        self.0.cache.each(asked.now, |seen| {
+            let Some(name) = &seen.member.name else {
+                return;
+            };
+            let ends_at = seen.grant.end().0;
+            let is_wanted = ends_at.is_none_or(|end| end <= horizon)
+                && only.is_none_or(|only| *only == seen.member.application);
+            if !is_wanted {
+                return;
             }
+            let place = Place::new(ends_at, seen.member.clone());
+            if after.is_some_and(|after| place <= *after) {
+                return;
+            }
+            if first.len() == limit {
+                has_more = true;
+                if first.last_key_value().is_none_or(|(last, _)| place > *last) {
+                    return;
+                }
+                first.pop_last();
+            }
+            first.insert(place, self.forecast_of(name.as_str(), &seen, &asked));
         });
-        all.sort_by(|a, b| {
-            let key = |f: &Forecast| (f.ends_at.is_none(), f.ends_at);
-            let names = |f: &Forecast| (f.application.clone(), f.name.clone());
-            key(a).cmp(&key(b)).then_with(|| names(a).cmp(&names(b)))
-        });
-        all
+        let last = first.last_key_value().filter(|_| has_more);
+        Foreseen {
+            next: last.map(|(place, _)| place.clone()),
+            members: first.into_values().collect(),
+        }
     }
 
     fn forecast_of(&self, name: &str, seen: &Seen<'_>, asked: &Asked) -> Forecast {

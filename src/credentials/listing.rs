@@ -27,6 +27,8 @@ pub struct Page {
     pub grants: Vec<(Member, GrantSummary)>,
     /// Whether more come after the last of them.
     pub has_more: bool,
+    /// After whom they come, though he or she may be gone meanwhile; none: there are no more.
+    pub next: Option<Member>,
 }
 
 impl Credentials {
@@ -48,8 +50,11 @@ impl Credentials {
             }
         });
         let has_more = first.len() > limit;
-        let shown = first.into_iter().take(limit);
-        let grants = shown.filter_map(|member| {
+        if has_more {
+            first.pop_last();
+        }
+        let next = first.last().filter(|_| has_more).cloned();
+        let grants = first.into_iter().filter_map(|member| {
             // One that was disconnected meanwhile is left out.
             let grant = self.0.cache.grant(&member)?;
             let summary = self.summary(&member, &grant);
@@ -58,6 +63,7 @@ impl Credentials {
         Page {
             grants: grants.collect(),
             has_more,
+            next,
         }
     }
 
@@ -73,6 +79,33 @@ impl Credentials {
         application.is_none_or(|only| *only == seen.member.application)
             && text.is_none_or(|text| is_named(text, seen))
             && wanted.state.is_none_or(|only| stands() == only)
+    }
+
+    /// Puts members into memory alone, with when they drop out from now, in seconds.
+    #[cfg(test)]
+    pub(crate) fn crowd(&self, members: impl Iterator<Item = (String, Option<u64>)>) {
+        use super::grant::{Terms, TokenAnswer};
+
+        let terms = Terms {
+            now: self.0.now(),
+            live: &self.0.live,
+            is_issued_now: true,
+            is_applications_own: false,
+        };
+        for (name, ends_in) in members {
+            let ends = ends_in.map(|secs| format!(r#","expires_in":{secs}"#));
+            let scopes = "r_liteprofile,w_member_social,r_basicprofile,openid,profile,email";
+            let text = format!(
+                r#"{{"access_token":"{name}","scope":"{scopes}"{}}}"#,
+                ends.unwrap_or_default()
+            );
+            let answer = TokenAnswer::parse(text.as_bytes()).unwrap();
+            let member = Member {
+                application: self.0.default_application.clone(),
+                name: Some(name.parse().unwrap()),
+            };
+            self.0.cache.publish(&member, answer.grant(None, &terms));
+        }
     }
 
     /// The applications that are configured, in order of their names.
