@@ -76,7 +76,7 @@ fn webhook(name: &str, events: &[Event]) -> Webhook {
 }
 
 /// What a teller stands on, with two webhooks of which one hears of LinkedIn alone.
-async fn shared(folder: &Path) -> Arc<Shared> {
+pub(super) async fn shared(folder: &Path) -> Arc<Shared> {
     let (store, credentials, dialer) = opened(folder).await;
     let settings = Settings {
         webhooks: vec![

@@ -15,6 +15,7 @@ use tokio::{
         broadcast::{Receiver, error::RecvError, error::TryRecvError},
         watch,
     },
+    task::{spawn_blocking, yield_now},
     time::{Instant, Interval, MissedTickBehavior, interval, sleep},
 };
 use tracing::{info, warn};
@@ -27,7 +28,7 @@ use super::{
     teller::Teller,
 };
 use crate::{
-    credentials::{GrantSummary, Notice},
+    credentials::{GrantSummary, Notice, Page, Wanted},
     exchange::{Member, Name},
     store::StoreError,
 };
@@ -36,6 +37,8 @@ use crate::{
 const EVERYTHING: Duration = Duration::from_secs(3600);
 /// Facts that are told in one step.
 const STEP: usize = 500;
+/// Grants that are looked at in one go.
+const PAGE: usize = 1000;
 /// Before a store that failed is asked again.
 const STORE_REST: Duration = Duration::from_secs(1);
 
@@ -188,18 +191,34 @@ impl Watch {
 
     async fn look_at_all(&mut self, mut applications: HashSet<Name>) -> Result<(), StoreError> {
         let mut batch = Batch::default();
-        let mut known = HashSet::new();
-        for grant in self.shared.credentials.list() {
-            applications.extend(grant.application.parse());
-            if let Some(member) = fact::member_of(&grant) {
-                self.judge_member(&member, Some(&grant), &mut batch);
-                known.insert(member);
-                self.tell_if_full(&mut batch).await?;
+        let (mut known, mut after) = (HashSet::new(), None);
+        loop {
+            let page = self.page(after).await?;
+            for (member, grant) in page.grants {
+                applications.insert(member.application.clone());
+                if member.name.is_some() {
+                    self.judge_member(&member, Some(&grant), &mut batch);
+                    known.insert(member);
+                    self.tell_if_full(&mut batch).await?;
+                }
             }
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+            yield_now().await;
         }
         batch.over.extend(self.of_unknown_members(&known));
         batch.facts.extend(self.of_applications(&applications));
         self.tell(batch).await
+    }
+
+    /// The grants after that one; looking for them holds up no thread of the house.
+    async fn page(&self, after: Option<Member>) -> Result<Page, StoreError> {
+        let credentials = self.shared.credentials.clone();
+        let look = move || credentials.page(&Wanted::default(), after.as_ref(), PAGE);
+        let page = spawn_blocking(look).await;
+        page.map_err(|error| StoreError::Unavailable(error.to_string()))
     }
 
     fn judge_member(&mut self, member: &Member, grant: Option<&GrantSummary>, batch: &mut Batch) {
@@ -365,5 +384,40 @@ impl Watch {
             Err(error) => warn!(%error, "old notices stay in the outbox"),
         }
         shared.note_waiting().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+    use crate::alerts::tests;
+
+    #[tokio::test]
+    async fn others_have_their_turn_while_everything_is_looked_at() {
+        let folder = tempfile::tempdir().unwrap();
+        let shared = tests::shared(folder.path()).await;
+        let many = 10 * PAGE + 1;
+        shared
+            .credentials
+            .crowd((0..many).map(|n| (format!("m{n:05}"), None)));
+        let mut watch = start(&shared, &Sources::default()).await;
+        let turns = AtomicUsize::new(0);
+        let others = async {
+            loop {
+                turns.fetch_add(1, Ordering::Relaxed);
+                yield_now().await;
+            }
+        };
+
+        tokio::select! {
+            biased;
+            looked = watch.look_at_all(HashSet::new()) => looked.unwrap(),
+            () = others => {}
+        }
+
+        let turns = turns.into_inner();
+        assert!(turns >= 10, "{turns} turns, and there are eleven pages");
     }
 }
