@@ -4,6 +4,7 @@
 //! gives way to an older version of itself.
 
 use std::{
+    collections::HashSet,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicI64, Ordering},
@@ -346,6 +347,12 @@ impl Cache {
                 entry.previous = None;
             }
         }
+    }
+
+    /// Whose grants there are.
+    pub(super) fn members(&self) -> HashSet<Member> {
+        let all = self.entries.iter();
+        all.map(|entry| entry.key().clone()).collect()
     }
 
     /// How many grants there are.

@@ -112,19 +112,28 @@ pub(super) async fn load(shared: &Arc<Shared>) -> Result<(), StoreError> {
         };
         shared.sealing.ensure_data_key(&*shared.store, &own).await?;
     }
-    load_grants(shared).await?;
+    catch_up(shared).await?;
     for (member, _) in shared.store.journal().await? {
         recover(shared, &member).await?;
     }
     Ok(())
 }
 
-async fn load_grants(shared: &Arc<Shared>) -> Result<(), StoreError> {
+/// Follows changes of which nobody knows which they were: members who are gone included.
+async fn catch_up(shared: &Arc<Shared>) -> Result<(), StoreError> {
+    // Before the store is read: who comes meanwhile is not taken for gone.
+    let mut gone = shared.cache.members();
     for (member, row) in shared.store.grants().await? {
+        gone.remove(&member);
         match shared.sealing.grant(&member, &row) {
             Ok(grant) => shared.serve(&member, grant),
             Err(error) => error!(%member, %error, "a grant does not open; it is left as it is"),
         }
+    }
+    // An application's first token is served before it is saved.
+    gone.retain(|member| !shared.flights.is_under_way(member));
+    for member in gone {
+        reload(shared, &member).await;
     }
     Ok(())
 }
@@ -242,7 +251,7 @@ pub(super) async fn follow(shared: Weak<Shared>, mut changes: broadcast::Receive
             Some(Ok(Change::Grant(member))) => reload(&shared, &member).await,
             Some(Ok(Change::Keys | Change::Operators)) => {}
             Some(Err(RecvError::Lagged(_))) => {
-                if let Err(error) = load_grants(&shared).await {
+                if let Err(error) = catch_up(&shared).await {
                     warn!(%error, "grants could not be read again");
                 }
             }

@@ -275,3 +275,23 @@ async fn applications_are_known_by_name_and_the_first_is_the_default() {
     assert_eq!(world.credentials.client_id(&"x".parse().unwrap()), None);
     assert!(world.live.find(b"s3cret+/&").is_some());
 }
+
+#[tokio::test]
+async fn who_is_gone_in_the_store_is_gone_when_notices_were_missed() {
+    let world = World::start().await;
+    world.import(&ada(), RENEWABLE).await;
+    let shared = &world.credentials.0;
+    let grant = shared.cache.grant(&ada()).unwrap();
+    // Another process logged grace out, and its notice is one of those that are lost below.
+    shared.cache.publish(&member("grace"), (*grant).clone());
+    let (changes, missed) = tokio::sync::broadcast::channel(1);
+    for _ in 0..3 {
+        changes.send(crate::store::Change::Keys).unwrap();
+    }
+    drop(changes);
+
+    recovery::follow(Arc::downgrade(shared), missed).await;
+
+    assert!(!world.credentials.knows(&member("grace")));
+    assert_eq!(text(&world.token(&ada())), "token-0");
+}
