@@ -56,6 +56,8 @@ pub(super) struct Sqlite {
     clock: Clock,
     /// Whether a task is at it to empty the write-ahead log.
     is_wiping: Arc<AtomicBool>,
+    /// Notices in the outbox, as far as they were counted.
+    waiting: outbox::Count,
     /// Dropped after `jobs`, whose end is what the thread ends by.
     _closing: Closing,
 }
@@ -101,6 +103,7 @@ impl Sqlite {
             changes,
             clock,
             is_wiping: Arc::default(),
+            waiting: outbox::Count::default(),
             _closing: Closing(Mutex::new(closing)),
         };
         Ok((store, ring))

@@ -12,6 +12,8 @@ CREATE TABLE outbox (
   PRIMARY KEY (id, webhook)
 ) STRICT;
 CREATE INDEX outbox_line ON outbox (webhook, subject, id);
+-- What is due next is found without looking at what is not.
+CREATE INDEX outbox_due ON outbox (webhook, next_micros, id);
 
 -- What was said already, so that it is not said again after a restart.
 CREATE TABLE told (

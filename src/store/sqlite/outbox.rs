@@ -1,6 +1,12 @@
 //! The outbox and what was told, in SQL.
+//!
+//! **Invariant:** what a delivery costs does not grow with what waits: the next notice is found by an
+//! index, and how many there are is counted once and known from then on.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use async_trait::async_trait;
 use rusqlite::{
@@ -12,6 +18,35 @@ use crate::store::outbox::{Lost, Next, Outbox, Telling, Waiting};
 
 const COLUMNS: &str = "id, webhook, event, subject, body, created_at, attempts, next_micros";
 
+/// How many notices wait. Read and changed on the store's own thread alone, which has the file to
+/// itself, so that it cannot differ from the table.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Count(Arc<Mutex<Option<u64>>>);
+
+impl Count {
+    fn known(&self) -> MutexGuard<'_, Option<u64>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change(&self, more: usize, less: usize) {
+        if let Some(count) = &mut *self.known() {
+            *count = count
+                .saturating_add(more as u64)
+                .saturating_sub(less as u64);
+        }
+    }
+
+    fn of(&self, connection: &Connection) -> Result<u64, StoreError> {
+        let mut known = self.known();
+        if let Some(count) = *known {
+            return Ok(count);
+        }
+        let question = "SELECT count(*) FROM outbox";
+        let count: i64 = connection.query_row(question, [], |row| row.get(0))?;
+        Ok(*known.insert(u64::try_from(count).unwrap_or_default()))
+    }
+}
+
 #[async_trait]
 impl Outbox for Sqlite {
     async fn told(&self) -> Result<Vec<(String, i64)>, StoreError> {
@@ -19,7 +54,13 @@ impl Outbox for Sqlite {
     }
 
     async fn tell(&self, telling: Telling) -> Result<Vec<Lost>, StoreError> {
-        self.ask(move |connection| tell(connection, &telling)).await
+        let waiting = self.waiting.clone();
+        self.ask(move |connection| {
+            let lost = tell(connection, &telling)?;
+            waiting.change(telling.notices.len(), lost.len());
+            Ok(lost)
+        })
+        .await
     }
 
     async fn take_due(&self, webhook: &str, now_micros: i64) -> Result<Next, StoreError> {
@@ -30,9 +71,14 @@ impl Outbox for Sqlite {
 
     async fn taken(&self, id: &str, webhook: &str) -> Result<(), StoreError> {
         let place = (id.to_owned(), webhook.to_owned());
+        let waiting = self.waiting.clone();
         let statement = "DELETE FROM outbox WHERE id = ?1 AND webhook = ?2";
-        self.ask(move |connection| run(connection, statement, place))
-            .await
+        self.ask(move |connection| {
+            let gone = connection.prepare_cached(statement)?.execute(place)?;
+            waiting.change(0, gone);
+            Ok(())
+        })
+        .await
     }
 
     async fn put_off(&self, id: &str, webhook: &str, until_micros: i64) -> Result<(), StoreError> {
@@ -52,11 +98,14 @@ impl Outbox for Sqlite {
     }
 
     async fn give_up(&self, created_before: i64) -> Result<Vec<Lost>, StoreError> {
+        let waiting = self.waiting.clone();
         self.ask(move |connection| {
             let statement = "DELETE FROM outbox WHERE created_at < ?1 RETURNING webhook, event";
             let mut statement = connection.prepare_cached(statement)?;
             let lost = statement.query_map([created_before], lost)?;
-            Ok(lost.collect::<Result<_, _>>()?)
+            let lost: Vec<Lost> = lost.collect::<Result<_, _>>()?;
+            waiting.change(0, lost.len());
+            Ok(lost)
         })
         .await
     }
@@ -72,12 +121,8 @@ impl Outbox for Sqlite {
     }
 
     async fn count_waiting(&self) -> Result<u64, StoreError> {
-        self.ask(|connection| {
-            let count: i64 =
-                connection.query_row("SELECT count(*) FROM outbox", [], |row| row.get(0))?;
-            Ok(u64::try_from(count).unwrap_or_default())
-        })
-        .await
+        let waiting = self.waiting.clone();
+        self.ask(move |connection| waiting.of(connection)).await
     }
 }
 
@@ -182,16 +227,21 @@ fn make_room(transaction: &Transaction<'_>, telling: &Telling) -> Result<Vec<Los
     Ok(all)
 }
 
+/// A webhook's next notice. Later ones of a subject wait for its first.
+fn first_of_each() -> String {
+    format!(
+        "SELECT {COLUMNS} FROM outbox AS it INDEXED BY outbox_due
+         WHERE webhook = ?1 AND NOT EXISTS
+           (SELECT 1 FROM outbox INDEXED BY outbox_line
+            WHERE webhook = ?1 AND subject = it.subject AND id < it.id)
+         ORDER BY next_micros, id LIMIT 1"
+    )
+}
+
 fn take_due(connection: &mut Connection, webhook: &str, now: i64) -> Result<Next, StoreError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    // Later ones of a subject wait for its first.
-    let first_of_each = format!(
-        "SELECT {COLUMNS} FROM outbox AS it WHERE webhook = ?1 AND NOT EXISTS
-           (SELECT 1 FROM outbox WHERE webhook = ?1 AND subject = it.subject AND id < it.id)
-         ORDER BY next_micros, id LIMIT 1"
-    );
     let found = transaction
-        .prepare_cached(&first_of_each)?
+        .prepare_cached(&first_of_each())?
         .query_row([webhook], waiting)
         .optional()?;
     let mut notice = match found {
@@ -208,4 +258,69 @@ fn take_due(connection: &mut Connection, webhook: &str, now: i64) -> Result<Next
     )?;
     transaction.commit()?;
     Ok(Next::Due(notice))
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::StatementStatus;
+
+    use super::*;
+    use crate::clock::Clock;
+
+    const MANY: usize = 10_000;
+
+    fn notice(n: usize) -> Waiting {
+        Waiting {
+            id: format!("n{n:05}"),
+            webhook: "chat".to_owned(),
+            event: "member.sign_in_needed".to_owned(),
+            subject: format!("member/{n}"),
+            body: "{}".to_owned(),
+            created_at: 1_000,
+            attempts: 0,
+            next_micros: 10,
+        }
+    }
+
+    /// Steps of SQLite's machine until the next notice is found.
+    async fn steps(store: &Sqlite) -> i32 {
+        let looked = store.ask(|connection| {
+            let mut statement = connection.prepare(&first_of_each())?;
+            let found = statement.query_row(["chat"], waiting).optional()?;
+            assert!(found.is_some());
+            Ok(statement.get_status(StatementStatus::VmStep))
+        });
+        looked.await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_delivery_costs_the_same_however_many_wait() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, key) = (folder.path().join("db"), folder.path().join("key"));
+        let (store, _) = Sqlite::open(&file, &(&key).into(), Clock::system()).unwrap();
+        let telling = |range: std::ops::Range<usize>| Telling {
+            at: 1_000,
+            notices: range.map(notice).collect(),
+            max_waiting: 20_000,
+            ..Telling::default()
+        };
+        Outbox::tell(&store, telling(0..1)).await.unwrap();
+        let of_one = steps(&store).await;
+        assert_eq!(store.count_waiting().await.unwrap(), 1);
+
+        Outbox::tell(&store, telling(1..MANY)).await.unwrap();
+
+        let of_many = steps(&store).await;
+        assert!(of_many <= of_one + 10, "{of_many} steps, of one {of_one}");
+        assert_eq!(store.count_waiting().await.unwrap(), MANY as u64);
+        for left in (MANY - 100..MANY).rev() {
+            let Next::Due(notice) = store.take_due("chat", 10).await.unwrap() else {
+                panic!("{left} are left");
+            };
+            store.taken(&notice.id, "chat").await.unwrap();
+            assert_eq!(store.count_waiting().await.unwrap(), left as u64);
+        }
+        let counted = store.ask(|connection| Count::default().of(connection));
+        assert_eq!(counted.await.unwrap(), MANY as u64 - 100);
+    }
 }
