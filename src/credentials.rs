@@ -290,8 +290,8 @@ impl Credentials {
     pub fn token(&self, member: &Member) -> Result<Option<Token>, Refused> {
         let now = self.0.now();
         match self.0.cache.look(member, now) {
-            Some(Looked::Usable { token, is_due }) => {
-                if is_due {
+            Some(Looked::Usable { token, is_to_renew }) => {
+                if is_to_renew {
                     self.renew_ahead(member, &token);
                 }
                 Ok(Some(token))

@@ -33,6 +33,8 @@ struct Entry {
     previous_until: AtomicI64,
     is_previous_refused: AtomicBool,
     renew_at: Option<i64>,
+    /// When a call last began its renewal, or tried to, in Unix seconds.
+    asked_at: AtomicI64,
     is_proven: AtomicBool,
     is_refused: AtomicBool,
     used_at: AtomicI64,
@@ -43,6 +45,14 @@ struct Entry {
 impl Entry {
     fn is_due(&self, now: i64) -> bool {
         self.grant.access.is_renewable && self.renew_at.is_some_and(|at| at <= now)
+    }
+
+    /// Whether a call is to begin the renewal: the first one of a second that finds it due. Others
+    /// would only queue at the agenda's lock, and the scheduler has the entry anyway.
+    fn is_to_renew(&self, now: i64) -> bool {
+        self.is_due(now)
+            && self.asked_at.load(Ordering::Relaxed) != now
+            && self.asked_at.swap(now, Ordering::Relaxed) != now
     }
 
     fn planned(&self, member: &Member) -> Option<Planned> {
@@ -83,8 +93,9 @@ fn secs(time: Duration) -> i64 {
 /// What the path wants to know.
 #[derive(Debug)]
 pub(super) enum Looked {
-    /// A usable token, and whether its renewal is due.
-    Usable { token: Token, is_due: bool },
+    /// A usable token, and whether its renewal is to be begun: it is due, and nobody tried in this
+    /// second.
+    Usable { token: Token, is_to_renew: bool },
     /// A grant whose token cannot be used.
     Unusable(Arc<Grant>),
 }
@@ -131,9 +142,9 @@ impl Cache {
         if entry.used_at.load(Ordering::Relaxed) != now {
             entry.used_at.store(now, Ordering::Relaxed);
         }
-        let is_due = entry.is_due(now);
+        let is_to_renew = entry.is_to_renew(now);
         let token = entry.in_use(now).clone();
-        Some(Looked::Usable { token, is_due })
+        Some(Looked::Usable { token, is_to_renew })
     }
 
     /// The grant as it stands, whatever its state.
@@ -232,6 +243,7 @@ impl Cache {
                     .and_then(|same| same.renew_at)
                     .or_else(|| grant.renew_at(self.ahead_share, spread(member))),
             },
+            asked_at: AtomicI64::new(i64::MIN),
             is_proven: flag(same, |entry| &entry.is_proven),
             is_refused: flag(same, |entry| &entry.is_refused),
             used_at: AtomicI64::new(used_at.unwrap_or(kept_use).max(kept_use)),
@@ -487,6 +499,31 @@ mod tests {
         });
 
         assert_eq!(came_back, 0);
+    }
+
+    #[test]
+    fn one_call_in_a_second_begins_a_renewal_that_is_due() {
+        let cache = Cache::new(0.1, Duration::ZERO, Arc::new(Agenda::new(1)));
+        let live = LiveSecrets::new(KeyRing::random());
+        let terms = Terms {
+            now: 1_800_000_000,
+            live: &live,
+            is_issued_now: true,
+            is_applications_own: false,
+        };
+        let answer = br#"{"access_token":"a0","expires_in":1000,"refresh_token":"r0"}"#;
+        let grant = TokenAnswer::parse(answer).unwrap().grant(None, &terms);
+        cache.publish(&ada(), grant.clone());
+        let asks = |after: i64| match cache.look(&ada(), terms.now + after) {
+            Some(Looked::Usable { is_to_renew, .. }) => is_to_renew,
+            other => panic!("{other:?}"),
+        };
+
+        assert!(!asks(0), "it is not due");
+        assert_eq!([asks(999), asks(999), asks(999)], [true, false, false]);
+        assert_eq!([asks(998), asks(998)], [true, false], "another second");
+        cache.publish(&ada(), grant);
+        assert!(asks(998), "another grant");
     }
 
     #[test]

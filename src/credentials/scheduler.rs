@@ -216,9 +216,9 @@ pub(super) async fn run(shared: Weak<Shared>) {
                 back_secs = last - now,
                 "the clock went back: renewals are planned anew"
             );
-            agenda.replace(shared.cache.all_planned());
+            agenda.replace(|| shared.cache.all_planned());
         } else if agenda.len() > shared.cache.len() * 2 + VOID {
-            agenda.replace(shared.cache.all_planned());
+            agenda.replace(|| shared.cache.all_planned());
         }
         last = now;
         turn += 1;

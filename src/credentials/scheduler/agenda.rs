@@ -36,10 +36,17 @@ struct Lane {
     counted: Instant,
 }
 
+#[derive(Debug, Default)]
+struct Lanes {
+    by_application: BTreeMap<Name, Lane>,
+    /// What was planned since a new beginning was made; none: none is being made.
+    meanwhile: Option<Vec<Planned>>,
+}
+
 /// All renewals ahead.
 #[derive(Debug)]
 pub(in crate::credentials) struct Agenda {
-    lanes: Mutex<BTreeMap<Name, Lane>>,
+    lanes: Mutex<Lanes>,
     /// Renewals that may begin in a second, in each lane; as many may begin at once.
     per_second: f64,
     changed: Notify,
@@ -54,11 +61,12 @@ impl Agenda {
         }
     }
 
-    fn lanes(&self) -> MutexGuard<'_, BTreeMap<Name, Lane>> {
+    fn lanes(&self) -> MutexGuard<'_, Lanes> {
         self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn lane<'a>(&self, lanes: &'a mut BTreeMap<Name, Lane>, application: &Name) -> &'a mut Lane {
+    fn lane<'a>(&self, lanes: &'a mut Lanes, application: &Name) -> &'a mut Lane {
+        let lanes = &mut lanes.by_application;
         lanes.entry(application.clone()).or_insert_with(|| Lane {
             heap: BinaryHeap::new(),
             tokens: self.per_second,
@@ -69,6 +77,9 @@ impl Agenda {
     /// Puts a renewal in; whoever waits for the earliest one is told if this is it.
     pub(in crate::credentials) fn plan(&self, planned: Planned) {
         let mut lanes = self.lanes();
+        if let Some(meanwhile) = &mut lanes.meanwhile {
+            meanwhile.push(planned.clone());
+        }
         let lane = self.lane(&mut lanes, &planned.member.application);
         let is_first = lane.heap.peek().is_none_or(|first| planned < first.0);
         lane.heap.push(Reverse(planned));
@@ -90,19 +101,19 @@ impl Agenda {
 
     /// The applications that have anything planned.
     pub(super) fn applications(&self) -> Vec<Name> {
-        self.lanes().keys().cloned().collect()
+        self.lanes().by_application.keys().cloned().collect()
     }
 
     /// When the application's earliest renewal is due, in Unix seconds.
     pub(super) fn first_due(&self, application: &Name) -> Option<i64> {
         let lanes = self.lanes();
-        Some(lanes.get(application)?.heap.peek()?.0.due)
+        Some(lanes.by_application.get(application)?.heap.peek()?.0.due)
     }
 
     /// Takes out the application's earliest renewal if it is due at `now`.
     pub(super) fn take_due(&self, application: &Name, now: i64) -> Option<Planned> {
         let mut lanes = self.lanes();
-        let heap = &mut lanes.get_mut(application)?.heap;
+        let heap = &mut lanes.by_application.get_mut(application)?.heap;
         if heap.peek()?.0.due > now {
             return None;
         }
@@ -138,20 +149,42 @@ impl Agenda {
 
     /// How many entries there are, void ones included.
     pub(super) fn len(&self) -> usize {
-        self.lanes().values().map(|lane| lane.heap.len()).sum()
+        let lanes = self.lanes();
+        lanes
+            .by_application
+            .values()
+            .map(|lane| lane.heap.len())
+            .sum()
     }
 
-    /// Begins anew with these; the rates stay as they are.
-    pub(super) fn replace(&self, all: impl IntoIterator<Item = Planned>) {
-        let mut lanes = self.lanes();
-        for lane in lanes.values_mut() {
-            lane.heap = BinaryHeap::new();
+    /// Begins anew with what `all` returns and what was planned meanwhile; the rates stay as they are.
+    /// A hundred thousand entries are put in order, and the old ones let go, while others go on.
+    pub(super) fn replace(&self, all: impl FnOnce() -> Vec<Planned>) {
+        self.lanes().meanwhile = Some(Vec::new());
+        let mut heaps: BTreeMap<Name, Vec<Reverse<Planned>>> = BTreeMap::new();
+        for planned in all() {
+            let heap = heaps.entry(planned.member.application.clone());
+            heap.or_default().push(Reverse(planned));
         }
-        for planned in all {
+        let heaps = heaps.into_iter();
+        let mut heaps: BTreeMap<Name, BinaryHeap<Reverse<Planned>>> = heaps
+            .map(|(name, heap)| (name, BinaryHeap::from(heap)))
+            .collect();
+        let mut old = Vec::new();
+        let mut lanes = self.lanes();
+        for (name, lane) in &mut lanes.by_application {
+            let new = heaps.remove(name).unwrap_or_default();
+            old.push(std::mem::replace(&mut lane.heap, new));
+        }
+        for (name, heap) in heaps {
+            self.lane(&mut lanes, &name).heap = heap;
+        }
+        for planned in lanes.meanwhile.take().unwrap_or_default() {
             let lane = self.lane(&mut lanes, &planned.member.application);
             lane.heap.push(Reverse(planned));
         }
         drop(lanes);
+        drop(old);
         self.wake();
     }
 }
@@ -256,9 +289,28 @@ mod tests {
     async fn a_new_beginning_forgets_what_was_planned() {
         let agenda = Agenda::new(4);
         agenda.plan(planned(1, "a", "default"));
-        agenda.replace([planned(7, "b", "default")]);
+        agenda.replace(|| vec![planned(7, "b", "default")]);
 
         assert_eq!(agenda.first_due(&default()), Some(7));
         assert_eq!(agenda.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn what_is_planned_during_a_new_beginning_neither_waits_nor_is_lost() {
+        let agenda = Agenda::new(4);
+        agenda.plan(planned(1, "a", "default"));
+
+        agenda.replace(|| {
+            let all = vec![planned(7, "b", "default")];
+            agenda.plan(planned(5, "c", "default"));
+            agenda.plan(planned(6, "x", "ads"));
+            all
+        });
+
+        assert_eq!(agenda.first_due(&default()), Some(5));
+        assert_eq!(agenda.first_due(&"ads".parse().unwrap()), Some(6));
+        assert_eq!(agenda.len(), 3);
+        agenda.plan(planned(8, "d", "default"));
+        assert_eq!(agenda.len(), 4, "and all is as before");
     }
 }
