@@ -64,7 +64,7 @@ pub(super) fn run(command: Command, file: &Path, environment: &Environment) -> R
             json,
         } => list(&log, &wanted, limit, json),
         Command::Show { id, json } => show(&log, &places, &id, json),
-        Command::Tail { wanted, json } => tail(log.follow(wanted.filter()?), &wanted, json),
+        Command::Tail { wanted, json } => tail(log.follow(wanted.filter()?), json),
     }
 }
 
@@ -74,14 +74,11 @@ fn list(log: &Incidents, wanted: &Wanted, limit: usize, json: bool) -> Result<()
     for found in log.list(wanted.filter()?) {
         match found {
             Err(_) => skipped += 1,
-            Ok(record) if wanted.fits(&record) => {
-                if left == 0 {
-                    break;
-                }
+            Ok(_) if left == 0 => break,
+            Ok(record) => {
                 left -= 1;
                 row(&record, json)?;
             }
-            Ok(_) => {}
         }
     }
     if skipped > 0 {
@@ -127,11 +124,10 @@ fn show(log: &Incidents, places: &Places, id: &str, json: bool) -> Result<(), En
     Ok(())
 }
 
-fn tail(mut follow: Follow, wanted: &Wanted, json: bool) -> Result<(), End> {
+fn tail(mut follow: Follow, json: bool) -> Result<(), End> {
     loop {
         match follow.wait_next() {
-            Ok(record) if wanted.fits(&record) => row(&record, json)?,
-            Ok(_) => {}
+            Ok(record) => row(&record, json)?,
             Err(skipped) => print::remark(&skipped.to_string())?,
         }
     }

@@ -20,12 +20,16 @@ mod follow;
 mod lines;
 mod listing;
 mod record;
+mod search;
+mod signatures;
 
 pub use super::shelf::NoBody;
 pub use filter::{Filter, Order, Status};
 pub use follow::Follow;
 pub use listing::Listing;
 pub use record::Record;
+pub use search::{Cursor, IndexedThrough, MOST, Page};
+pub use signatures::{Group, MOST_SIGNATURES, PARTS, Window};
 
 use lines::TooLong;
 

@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 use super::{
-    reader::{Filter, Found, Incidents, Order, Record, Status},
+    reader::{Filter, Found, Incidents, Order, Page, Record, Status, Window},
     *,
 };
 use crate::{

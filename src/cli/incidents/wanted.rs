@@ -5,7 +5,7 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::{
     clock::Clock,
-    incident::reader::{Filter, Record, Status},
+    incident::reader::{Filter, Status},
 };
 
 use super::End;
@@ -64,6 +64,7 @@ impl Wanted {
             status: self.status,
             fault: self.fault.clone(),
             member: self.member.clone(),
+            application: self.application.clone(),
             caller: self.caller.clone(),
             kind: self.kind.clone(),
             method: self.method.clone(),
@@ -73,12 +74,6 @@ impl Wanted {
             request_id: self.request_id.clone(),
             ..Filter::default()
         })
-    }
-
-    /// What the filter does not ask.
-    pub(super) fn fits(&self, record: &Record) -> bool {
-        let application = self.application.as_deref();
-        application.is_none_or(|name| record.text("/application/name") == Some(name))
     }
 }
 

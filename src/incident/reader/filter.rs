@@ -19,6 +19,10 @@ pub struct Filter {
     pub fault: Option<String>,
     /// The operator's name of the member.
     pub member: Option<String>,
+    /// The application whose member or own token was used.
+    pub application: Option<String>,
+    /// The caller's own `X-Request-Id`.
+    pub caller_request_id: Option<String>,
     /// Name of the caller.
     pub caller: Option<String>,
     /// Kind of the record or note.
@@ -88,6 +92,8 @@ impl Filter {
                 .is_none_or(|status| status.covers(record.status()))
             && is(&self.fault, record.fault())
             && is(&self.member, record.member())
+            && is(&self.application, record.application())
+            && is(&self.caller_request_id, record.caller_request_id())
             && is(&self.caller, record.caller())
             && is(&self.kind, record.kind())
             && is(&self.method, record.method())

@@ -1,6 +1,7 @@
 //! One line of the log, asked by what it says.
 
 use serde_json::Value;
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 /// One line of the log.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,6 +45,12 @@ impl Record {
         self.text("/time")
     }
 
+    /// The same in Unix microseconds.
+    pub fn micros(&self) -> Option<i64> {
+        let time = OffsetDateTime::parse(self.time()?, &Rfc3339).ok()?;
+        i64::try_from(time.unix_timestamp_nanos() / 1_000).ok()
+    }
+
     /// The exchange's id; notes have none.
     pub fn id(&self) -> Option<&str> {
         self.text("/id")
@@ -77,6 +84,21 @@ impl Record {
     /// The operator's name of the member.
     pub fn member(&self) -> Option<&str> {
         self.text("/member/name")
+    }
+
+    /// The application whose member or own token was used.
+    pub fn application(&self) -> Option<&str> {
+        self.text("/application/name")
+    }
+
+    /// The caller's own `X-Request-Id`.
+    pub fn caller_request_id(&self) -> Option<&str> {
+        let headers = self.0.pointer("/request/headers")?.as_array()?;
+        let is_it = |header: &&Value| {
+            let name = header.get(0).and_then(Value::as_str);
+            name.is_some_and(|name| name.eq_ignore_ascii_case("x-request-id"))
+        };
+        headers.iter().find(is_it)?.get(1)?.as_str()
     }
 
     /// Name of the caller.

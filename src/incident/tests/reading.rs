@@ -111,3 +111,54 @@ async fn a_page_shows_the_attempts_and_no_control_character() {
     assert!(is_plain(&page) && is_plain(&page::line(&record)));
     assert_eq!(page::line(&record).lines().count(), 1);
 }
+
+#[tokio::test]
+async fn pages_follow_each_other_without_gap_or_repetition_while_lines_are_written() {
+    for order in [Order::NewestFirst, Order::OldestFirst] {
+        let world = World::start();
+        for _ in 0..5 {
+            world.recorder.record(incident()).await.unwrap();
+        }
+        let filter = Filter {
+            order,
+            ..Filter::default()
+        };
+
+        let first = world.incidents().search(&filter, None, 3);
+        world.recorder.record(incident()).await.unwrap();
+        let second = world.incidents().search(&filter, first.next, 9);
+
+        let seqs = |page: &Page| {
+            page.records
+                .iter()
+                .filter_map(Record::seq)
+                .collect::<Vec<_>>()
+        };
+        let (begin, end) = match order {
+            Order::NewestFirst => (vec![5, 4, 3], vec![2, 1]),
+            Order::OldestFirst => (vec![1, 2, 3], vec![4, 5, 6]),
+        };
+        assert_eq!((seqs(&first), seqs(&second)), (begin, end), "{order:?}");
+        assert_eq!(second.next, None);
+    }
+}
+
+#[tokio::test]
+async fn alike_incidents_are_one_group() {
+    let world = World::start();
+    let mut other = refused_with(StatusCode::NOT_FOUND);
+    other.member = None;
+    for incident in [incident(), other, incident()] {
+        world.recorder.record(incident).await.unwrap();
+    }
+    let window = Window {
+        since_micros: 0,
+        until_micros: 4_000_000_000_000_000,
+    };
+
+    let groups = world.incidents().groups(window, &Filter::default());
+
+    let counts: Vec<(u64, u64)> = groups.iter().map(|g| (g.count, g.members)).collect();
+    assert_eq!(counts, [(2, 1), (1, 0)]);
+    assert_eq!(groups[0].sparkline.iter().sum::<u64>(), 2);
+}
