@@ -19,15 +19,18 @@ use axum::{
 use http::{HeaderValue, header::REFERRER_POLICY};
 
 use crate::{
+    callers::Callers,
     clock::Clock,
     credentials::Credentials,
     dial::BaseUrl,
+    incident::reader::Incidents,
     operators::Operators,
     web::{self, Listener},
 };
 
 mod address;
 mod api;
+mod callers;
 mod door;
 mod failure;
 mod health;
@@ -37,6 +40,8 @@ mod members;
 mod next;
 mod overview;
 mod page;
+mod query;
+mod reading;
 mod sign_in;
 mod words;
 
@@ -44,6 +49,7 @@ pub use house::{ConnectLink, ConnectLinks};
 
 use door::Door;
 use house::House;
+use reading::Reading;
 
 /// The admin listener's side of the configuration.
 #[derive(Clone, Debug)]
@@ -56,6 +62,8 @@ pub struct Settings {
     pub session_idle: Duration,
     /// It ends after this time in any case.
     pub session_life: Duration,
+    /// Whether support staff see the bodies of incidents while they are kept; operators always do.
+    pub support_sees_bodies: bool,
 }
 
 /// What the listener asks.
@@ -70,6 +78,10 @@ pub struct Parts<S> {
     pub clock: Clock,
     /// Where members sign in.
     pub links: ConnectLinks,
+    /// The support log.
+    pub incidents: Incidents,
+    /// Whose keys there are.
+    pub callers: Callers,
 }
 
 /// One reason why no traffic should be sent here.
@@ -121,11 +133,18 @@ impl Admin {
 fn routes(settings: &Settings, parts: Parts<impl Source>) -> Router {
     let door = Door::new(settings, parts.operators);
     let source: Arc<dyn Source> = Arc::new(parts.source);
+    let reading = Reading::new(
+        parts.incidents,
+        parts.credentials.clone(),
+        settings.support_sees_bodies,
+    );
     let house = Arc::new(House {
         source: Arc::clone(&source),
         credentials: parts.credentials,
         clock: parts.clock,
         links: parts.links,
+        reading,
+        callers: parts.callers,
     });
     let behind = Router::new()
         .route("/", get(overview::overview))

@@ -419,6 +419,8 @@ fn admin_parts(
         credentials: foundation.credentials.clone(),
         clock: foundation.clock.clone(),
         links: links.unwrap_or_default(),
+        incidents: foundation.incidents.clone(),
+        callers: foundation.callers.clone(),
     }
 }
 

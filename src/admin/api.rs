@@ -28,6 +28,10 @@ use crate::{
     web::answer::problem,
 };
 
+mod callers;
+mod incidents;
+mod trouble;
+
 /// Application and name, as they stand in the URL.
 type Address = Path<(String, String)>;
 type House_ = State<Arc<House>>;
@@ -49,6 +53,8 @@ pub(super) fn routes() -> Router<Arc<House>> {
             "/api/members/{application}/{name}/connect-link",
             post(connect_link),
         )
+        .merge(incidents::routes())
+        .route("/api/callers", get(callers::list))
 }
 
 async fn session(Extension(visitor): Who) -> Json<Value> {

@@ -1,11 +1,12 @@
 //! Whom the pages and the API ask.
 //!
-//! **Neighbours:** `app` hands the parts in; `credentials` answers about members.
+//! **Neighbours:** `app` hands the parts in; `credentials` answers about members, [`Reading`] about
+//! incidents.
 
 use std::{fmt, sync::Arc};
 
-use super::Source;
-use crate::{clock::Clock, credentials::Credentials, exchange::Member};
+use super::{Source, reading::Reading};
+use crate::{callers::Callers, clock::Clock, credentials::Credentials, exchange::Member};
 
 /// The parts that stand behind the door. Cheap to clone.
 #[derive(Clone)]
@@ -14,6 +15,8 @@ pub(super) struct House {
     pub(super) credentials: Credentials,
     pub(super) clock: Clock,
     pub(super) links: ConnectLinks,
+    pub(super) reading: Reading,
+    pub(super) callers: Callers,
 }
 
 /// A link by which a member signs in at LinkedIn.

@@ -40,7 +40,7 @@ impl Source for World {
 }
 
 /// No member, and nobody who could renew one.
-async fn credentials() -> Credentials {
+pub(super) async fn credentials() -> Credentials {
     let folder = tempfile::tempdir().unwrap();
     let url = format!("sqlite:{}", folder.path().join("store.db").display());
     let key_file = folder.path().join("key");
@@ -75,15 +75,18 @@ async fn start(world: &World, max_connections: usize) -> Admin {
         public_url: None,
         session_idle: Duration::from_secs(1800),
         session_life: Duration::from_secs(43_200),
+        support_sees_bodies: false,
     };
     let clock = Clock::system();
     let live = LiveSecrets::new(KeyRing::random());
     let parts = Parts {
         source: world.clone(),
-        operators: Operators::new(clock.clone(), live),
+        operators: Operators::new(clock.clone(), live.clone()),
         credentials: credentials().await,
-        clock,
+        clock: clock.clone(),
         links: ConnectLinks::default(),
+        incidents: Incidents::open("/nowhere"),
+        callers: Callers::new(clock, live),
     };
     Admin::start(settings, parts).await.unwrap()
 }

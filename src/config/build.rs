@@ -299,6 +299,7 @@ impl Builder<'_> {
             public_url: self.read.optional_url("admin.public_url")?,
             session_idle: self.read.secs("admin.session_idle_secs")?,
             session_life: self.read.secs("admin.session_life_secs")?,
+            support_sees_bodies: self.read.switch("incidents.support_sees_bodies")?,
         })
     }
 

@@ -15,6 +15,7 @@ use super::{
 };
 use crate::keyring::DataKey;
 
+mod bodies;
 mod filter;
 mod follow;
 mod lines;

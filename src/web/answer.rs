@@ -11,7 +11,7 @@ use http::{
         X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
     },
 };
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 /// Nothing but our own style sheet, pictures and forms; no script, no frame around us.
 const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; \
@@ -26,7 +26,17 @@ pub fn policy_with_forms_to(origins: &[String]) -> Option<HeaderValue> {
 
 /// A refusal as `application/problem+json` (RFC 9457), in the form of the gateway's own answers.
 pub fn problem(status: StatusCode, code: &'static str, detail: &str) -> Response {
-    let body = json!({
+    problem_with(status, code, detail, Map::new())
+}
+
+/// The same with further fields, for programs that can act on them.
+pub fn problem_with(
+    status: StatusCode,
+    code: &'static str,
+    detail: &str,
+    fields: Map<String, Value>,
+) -> Response {
+    let mut body = json!({
         "type": "about:blank",
         "title": status.canonical_reason(),
         "status": status.as_u16(),
@@ -34,6 +44,9 @@ pub fn problem(status: StatusCode, code: &'static str, detail: &str) -> Response
         "code": code,
         "message": detail,
     });
+    if let Some(own) = body.as_object_mut() {
+        own.extend(fields);
+    }
     let mut answer = (status, Json(body)).into_response();
     answer.headers_mut().insert(
         CONTENT_TYPE,

@@ -63,6 +63,7 @@ impl House {
             public_url: None,
             session_idle: Duration::from_secs(1800),
             session_life: Duration::from_secs(43_200),
+            support_sees_bodies: false,
         };
         tune(&mut settings);
         let parts = Parts {
@@ -77,6 +78,8 @@ impl House {
                     warning: Some("it ends <earlier> tokens".to_owned()),
                 })
             }),
+            incidents: gateway.incidents(),
+            callers: gateway.callers.clone(),
         };
         Self {
             gateway,

@@ -1,6 +1,6 @@
 //! Keys of what is kept: the store and the support log.
 
-use crate::config::kind::Kind::{Count, Name, Path, Text, Variable};
+use crate::config::kind::Kind::{Count, Name, Path, Switch, Text, Variable};
 
 use super::{GIB, Key, MIB, bytes, key};
 
@@ -61,6 +61,12 @@ pub(super) const INCIDENTS: &[Key] = &[
         Count(1, 24, "hours"),
         "24",
         "how long bodies are kept; LinkedIn allows member profile data no longer than a day",
+    ),
+    key(
+        "incidents.support_sees_bodies",
+        Switch,
+        "false",
+        "true: support staff see bodies while they are kept, on pages, in the API and in exports; operators always do",
     ),
     key(
         "incidents.body_bytes",

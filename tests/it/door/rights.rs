@@ -150,6 +150,24 @@ const TABLE: &[Row] = &[
         [401, 401, 401, 401, 403, 405, 405],
     ),
     ("GET", "/api/forecast", DATA),
+    ("GET", "/api/callers", DATA),
+    ("GET", "/api/incidents", DATA),
+    ("GET", "/api/incidents?status=5xx&limit=1", DATA),
+    (
+        "GET",
+        "/api/incidents?status=9xx",
+        [401, 401, 401, 401, 400, 400, 400],
+    ),
+    (
+        "GET",
+        "/api/incidents/01920000-0000-7000-8000-000000000000",
+        [401, 401, 401, 401, 404, 404, 404],
+    ),
+    (
+        "GET",
+        "/api/incidents/0192",
+        [401, 401, 401, 401, 400, 400, 400],
+    ),
     (
         "GET",
         "/members/default/ada/portrait",
