@@ -34,6 +34,7 @@ use crate::metrics::Shard;
 
 mod body;
 mod condition;
+pub mod export;
 mod line;
 mod note;
 pub mod page;

@@ -13,12 +13,15 @@ use bytes::Bytes;
 
 use crate::keyring::{Fingerprint, KeyRing, LiveSecrets};
 
+mod find;
 mod name;
 mod needle;
 mod shape;
 #[cfg(test)]
 mod tests;
 mod view;
+
+pub use find::{Find, MOST_FINDS, What, finds};
 
 use needle::Needle;
 use view::View;
@@ -34,6 +37,11 @@ impl Redaction {
     /// The door for records whose fingerprints are made with `ring`.
     pub fn new(ring: KeyRing, live: LiveSecrets) -> Self {
         Self { ring, live }
+    }
+
+    /// What of `text` must not be handed out: an export is asked about before it leaves.
+    pub fn finds(&self, text: &[u8]) -> Vec<Find> {
+        finds(text, Some(&self.live))
     }
 
     /// The door for one exchange with these secrets of its own.
