@@ -32,8 +32,10 @@ use crate::exchange::{Attempt, CallerSeen, ExchangeId, Fault, Head, KeptBody, Me
 use crate::keyring::{DataKey, KeyRing, LiveSecrets};
 use crate::metrics::Shard;
 
+mod advice;
 mod body;
 mod condition;
+pub mod explain;
 pub mod export;
 mod line;
 mod note;

@@ -12,6 +12,8 @@ use serde_json::Value;
 use super::redact::{End, Redactor};
 use crate::exchange::KeptBody;
 
+mod about;
+
 /// Most bytes that a packed body is unpacked to.
 const MAX_UNPACKED: u64 = 1 << 20;
 /// Most bytes it is unpacked to, as a multiple of its own.
@@ -111,23 +113,40 @@ pub(super) fn note(
 /// Longest code that is taken from an answer.
 const LONGEST_CODE: usize = 64;
 
-/// LinkedIn's own code of an error: `serviceErrorCode`, else `code`; whichever its API uses.
-pub(super) fn error_code(body: &KeptBody, encoding: &[u8]) -> Option<String> {
+/// What LinkedIn's error body says of itself.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct ErrorSaid {
+    /// `serviceErrorCode`, else `code`, else that of the first refused input; whichever its API uses.
+    pub(super) code: Option<String>,
+    /// What the error is about, where its message has a known form: a resource, a URN, a field, a limit.
+    pub(super) about: Option<String>,
+}
+
+/// Reads an error's body, if it can be read at all.
+pub(super) fn error_said(body: &KeptBody, encoding: &[u8]) -> ErrorSaid {
     let bytes: Vec<u8> = body.chunks.concat();
     let text = match unpack(&bytes, encoding) {
         Unpacked::Plain => bytes,
         Unpacked::Text { text, .. } => text,
-        Unpacked::Opaque(_) => return None,
+        Unpacked::Opaque(_) => return ErrorSaid::default(),
     };
-    let error: Value = serde_json::from_slice(&text).ok()?;
-    let code = |name| match error.get(name)? {
+    let Ok(error) = serde_json::from_slice::<Value>(&text) else {
+        return ErrorSaid::default();
+    };
+    let first_input = error.pointer("/errorDetails/inputErrors/0");
+    let code = |said: &Value, name| match said.get(name)? {
         Value::String(code) => Some(code.clone()),
         Value::Number(code) => Some(code.to_string()),
         _ => None,
     };
-    code("serviceErrorCode")
-        .or_else(|| code("code"))
-        .filter(|code| !code.is_empty() && code.len() <= LONGEST_CODE)
+    let code = code(&error, "serviceErrorCode")
+        .or_else(|| code(&error, "code"))
+        .or_else(|| code(first_input?, "code"))
+        .filter(|code| !code.is_empty() && code.len() <= LONGEST_CODE);
+    ErrorSaid {
+        code,
+        about: about::of(&error),
+    }
 }
 
 /// What a body's bytes are.
@@ -231,6 +250,11 @@ mod tests {
                 r#"{"status":426,"code":"NONEXISTENT_VERSION"}"#,
                 Some("NONEXISTENT_VERSION"),
             ),
+            (
+                "of an input",
+                r#"{"errorDetails":{"inputErrors":[{"code":"DUPLICATE_POST"}]}}"#,
+                Some("DUPLICATE_POST"),
+            ),
             ("none", r#"{"message":"m","status":500}"#, None),
             ("empty", r#"{"code":""}"#, None),
             ("no object", r#"["code"]"#, None),
@@ -240,13 +264,13 @@ mod tests {
         ] {
             let mut body = KeptBody::default();
             body.note(&text.into(), 1_000);
-            assert_eq!(error_code(&body, b"").as_deref(), code, "{why}");
+            assert_eq!(error_said(&body, b"").code.as_deref(), code, "{why}");
         }
         let mut long = KeptBody::default();
         long.note(
             &format!("{{\"code\":\"{}\"}}", "x".repeat(65)).into(),
             1_000,
         );
-        assert_eq!(error_code(&long, b""), None);
+        assert_eq!(error_said(&long, b"").code, None);
     }
 }

@@ -7,8 +7,8 @@ use serde::Serialize;
 use time::OffsetDateTime;
 
 use super::{
-    Incident, Settings,
-    body::{self, BodyNote},
+    Incident, Settings, advice,
+    body::{self, BodyNote, ErrorSaid},
     redact::Redaction,
     wire,
 };
@@ -34,7 +34,11 @@ pub(super) struct Record {
     signature: String,
     code: Option<&'static str>,
     linkedin_code: Option<String>,
+    /// What LinkedIn's error is about: a resource, URN, version, field or limit.
+    linkedin_about: Option<String>,
     verdict: String,
+    /// What to do about it.
+    r#try: Option<&'static str>,
     caller: Option<String>,
     key_id: Option<String>,
     member: Option<MemberSeen>,
@@ -43,6 +47,8 @@ pub(super) struct Record {
     attempts: Vec<AttemptMade>,
     answer: Option<Answer>,
     outcome: &'static str,
+    /// `LinkedIn-Version` as it was sent, or asked for by a caller of whom nothing was sent.
+    linkedin_version: Option<String>,
     linkedin: Option<LinkedInIds>,
     gateway: Gateway,
     /// Whether headers were cut because the line would have been too long to read back.
@@ -134,6 +140,9 @@ struct LinkedInIds {
     x_li_fabric: Option<String>,
     /// LinkedIn's own clock, as its `x-li-uuid` tells it.
     time: Option<String>,
+    /// By how much that is ahead of our clock when the answer's first byte came; LinkedIn's own working time
+    /// makes it a little negative.
+    skew_ms: Option<i64>,
 }
 
 #[derive(Debug, Serialize)]
@@ -145,12 +154,26 @@ struct Gateway {
 
 /// LinkedIn's code as its last answer that was an error told it.
 pub(super) fn linkedin_code(incident: &Incident) -> Option<String> {
+    error_said(incident)?.code
+}
+
+/// What LinkedIn's last answer says of itself, if it was an error.
+fn error_said(incident: &Incident) -> Option<ErrorSaid> {
     let attempt = incident.attempts.last()?;
     let is_error = |status: &http::StatusCode| status.as_u16() >= 400;
     attempt.status.filter(is_error)?;
     let lines = wire::lines(attempt.head.as_ref()?);
     let encoding = wire::value(&lines, "content-encoding").unwrap_or_default();
-    body::error_code(&attempt.body, encoding)
+    Some(body::error_said(&attempt.body, encoding))
+}
+
+/// Errors whose bodies are longer are no errors in words.
+const LONGEST_ERROR: u64 = 16 * 1024;
+
+/// What that error is about.
+fn linkedin_about(incident: &Incident) -> Option<String> {
+    let is_short = incident.attempts.last()?.body.bytes <= LONGEST_ERROR;
+    is_short.then(|| error_said(incident)?.about).flatten()
 }
 
 /// What makes incidents alike: method, URL template, status, code. Not redacted.
@@ -190,7 +213,9 @@ impl Record {
             signature: pen.text(&signature(incident)),
             code: incident.code,
             linkedin_code: incident.linkedin_code.as_deref().map(|code| pen.text(code)),
+            linkedin_about: linkedin_about(incident).map(|about| pen.text(&about)),
             verdict: pen.text(&incident.verdict),
+            r#try: advice::of(incident),
             caller: incident
                 .caller
                 .as_ref()
@@ -211,11 +236,12 @@ impl Record {
             attempts: attempts.collect(),
             answer: incident.answer.as_ref().map(|answer| pen.answer(answer)),
             outcome: incident.outcome.as_str(),
+            linkedin_version: pen.linkedin_version(incident),
             linkedin: incident
                 .attempts
                 .iter()
                 .rev()
-                .find_map(|attempt| pen.linkedin(attempt)),
+                .find_map(|attempt| pen.linkedin(attempt, incident.started_micros)),
             gateway: Gateway {
                 version: env!("CARGO_PKG_VERSION"),
                 instance: settings.instance.clone(),

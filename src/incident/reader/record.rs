@@ -58,12 +58,15 @@ impl Record {
 
     /// Status of the final answer, else of the last attempt.
     pub fn status(&self) -> Option<u16> {
-        let last = || {
-            let attempts = self.0.pointer("/attempts")?.as_array()?;
-            attempts.last()?.get("status")?.as_u64()
-        };
+        let last = || self.attempts().last()?.get("status")?.as_u64();
         let status = self.number("/answer/status").or_else(last)?;
         u16::try_from(status).ok()
+    }
+
+    /// The trips to LinkedIn, the first one first.
+    pub fn attempts(&self) -> &[Value] {
+        let attempts = self.0.get("attempts").and_then(Value::as_array);
+        attempts.map(Vec::as_slice).unwrap_or_default()
     }
 
     /// Whose fault: `caller`, `member`, `linkedin` or `gateway`.

@@ -162,15 +162,27 @@ impl<'a> Pen<'a> {
         }
     }
 
-    pub(super) fn linkedin(&self, attempt: &Attempt) -> Option<LinkedInIds> {
+    /// The version of LinkedIn's API that was asked for.
+    pub(super) fn linkedin_version(&self, incident: &Incident) -> Option<String> {
+        let last = incident.attempts.last();
+        let sent = last.and_then(|attempt| attempt.sent.as_ref());
+        let lines = wire::lines(sent.unwrap_or(&incident.request.head));
+        let version = wire::value(&lines, "linkedin-version")?;
+        Some(readable(&self.redactor.text(version, End::Whole)).0)
+    }
+
+    /// `started_micros` is when the exchange began.
+    pub(super) fn linkedin(&self, attempt: &Attempt, started_micros: i64) -> Option<LinkedInIds> {
         let lines = wire::lines(attempt.head.as_ref()?);
         let value = |name| {
             let value = wire::value(&lines, name)?;
             Some(readable(&self.redactor.text(value, End::Whole)).0)
         };
         let x_li_uuid: Option<String> = value("x-li-uuid");
+        let theirs = x_li_uuid.as_deref().and_then(uuid_micros);
         let ids = LinkedInIds {
-            time: x_li_uuid.as_deref().and_then(uuid_micros).map(timestamp),
+            time: theirs.map(timestamp),
+            skew_ms: theirs.and_then(|theirs| skew_ms(theirs, attempt, started_micros)),
             x_li_uuid,
             x_li_request_id: value("x-li-request-id"),
             x_li_fabric: value("x-li-fabric"),
@@ -199,6 +211,13 @@ fn uuid_micros(x_li_uuid: &str) -> Option<i64> {
     let is_plausible = |micros: &i64| (YEAR_2008..YEAR_2100).contains(micros);
     let today = Some(i64::from_be_bytes(*time)).filter(is_plausible);
     today.or_else(|| Some(i64::from_le_bytes(*time) / 1_000).filter(is_plausible))
+}
+
+/// By how many milliseconds LinkedIn's clock is ahead of ours at the answer's first byte.
+fn skew_ms(theirs: i64, attempt: &Attempt, started_micros: i64) -> Option<i64> {
+    let first_byte = attempt.started + attempt.timings.first_byte?;
+    let ours = started_micros.saturating_add(i64::try_from(first_byte.as_micros()).ok()?);
+    Some(theirs.saturating_sub(ours) / 1_000)
 }
 
 /// Milliseconds with three decimals.
