@@ -1,0 +1,126 @@
+"""`benches/instructions`: what one good exchange costs in user space, counted by callgrind.
+
+The same work as `compare`: the same requests, members, answer and defaults. Instructions do not depend
+on what else the machine does; they do not say what a missed cache costs, and callgrind's processor
+lacks some of the real one's (SHA-256, AVX-512). What stands after start-up and warming up is counted.
+"""
+
+import argparse
+import json
+import pathlib
+import random
+import re
+import socket
+import subprocess
+import sys
+import time
+
+from . import ground, linkgate, machine, origin, programs, work
+
+CONNECTIONS, WARMING_UP = 64, 640
+CEILING = ground.BENCHES / "instructions-ceiling.json"
+RESULT = ground.BENCHES / "results" / "instructions.md"
+
+
+def main():
+    asked = options().parse_args()
+    programs.require("nginx", "valgrind", "taskset")
+    binary = programs.linkgate(asked.binary)
+    with ground.Ground("instructions") as place:
+        dump = counted(place, binary, asked.requests)
+    total = int(re.search(r"(?m)^(?:totals|summary): (\d+)", dump.read_text())[1])
+    found = round(total / asked.requests)
+    print(f"{found} instructions a request")
+    parts = list(functions(dump, asked.requests))
+    for cost, name in parts[:asked.top]:
+        print(f"{cost:9.1f}  {name}")
+    if asked.keep:
+        keep(found, parts)
+    if asked.check:
+        check(found)
+
+
+def options():
+    parser = argparse.ArgumentParser(prog="benches/instructions", description=__doc__.partition("\n\n")[0])
+    add = parser.add_argument
+    add("--binary", type=pathlib.Path, help="the linkgate to measure (default: a release build of this repository)")
+    add("--requests", type=int, default=3200, help="how many are counted (default 3200)")
+    add("--top", type=int, default=0, help="lists so many functions")
+    add("--keep", action="store_true", help="writes results/instructions.md and the ceiling that --check looks at")
+    add("--check", action="store_true", help="ends with 1 if there are more than the ceiling allows")
+    return parser
+
+
+def counted(place, binary, requests):
+    """Callgrind's account of so many requests."""
+    callgrind = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={place.folder}/callgrind.out", binary]
+    upstream = origin.start(place)
+    data, key = linkgate.members_data(place, binary, upstream)
+    ours = linkgate.start(place, binary, upstream, data=data, serve=callgrind, patience=60)
+    load(ours.port, key, WARMING_UP)
+    time.sleep(0.5)
+    control(place, ours.process.pid, "-z")
+    load(ours.port, key, requests)
+    time.sleep(0.5)
+    control(place, ours.process.pid, "-d")
+    return place.folder / "callgrind.out.1"
+
+
+def load(port, key, count):
+    """`count` requests over the connections, one under way on each."""
+    draw = random.Random(1)
+    sockets = [socket.create_connection(("127.0.0.1", port)) for _ in range(CONNECTIONS)]
+    try:
+        for _ in range(count // len(sockets)):
+            for each in sockets:
+                each.sendall(work.text(key, work.member(draw.randrange(work.MEMBERS)), host=f"127.0.0.1:{port}").encode())
+            for each in sockets:
+                read_answer(each)
+    finally:
+        for each in sockets:
+            each.close()
+
+
+def read_answer(stream):
+    answer = b""
+    while True:
+        head, found, body = answer.partition(b"\r\n\r\n")
+        if found and len(body) >= work.ANSWER_BYTES:
+            assert head.startswith(b"HTTP/1.1 200"), head
+            return
+        answer += stream.recv(65536)
+
+
+def control(place, pid, flag):
+    subprocess.run(["callgrind_control", flag, str(pid)], check=True, capture_output=True, cwd=place.folder)
+
+
+def functions(dump, requests):
+    """The dearest first: instructions a request, and the name."""
+    words = ["callgrind_annotate", "--threshold=100", dump]
+    for line in subprocess.run(words, check=True, capture_output=True, text=True).stdout.splitlines():
+        found = re.match(r"\s*([\d,]+) \([ \d.]+%\)\s+(\S.*)", line)
+        if found and not found[2].startswith("PROGRAM"):
+            yield int(found[1].replace(",", "")) / requests, found[2].split(" [")[0][:120]
+
+
+def keep(found, parts):
+    """So that a regression shows in a diff. Functions that take less than a hundredth are left out."""
+    lines = [f"| {cost:,.0f} | `{name.rpartition(':')[2] if ':' in name and '::' not in name else name}` |" for cost, name in parts if cost > found / 100]
+    RESULT.write_text("\n".join([
+        "# Instructions of one good exchange", "",
+        f"**{found:,}** in user space; {machine.today()}, commit {machine.commit()}, callgrind "
+        f"({programs.said('valgrind', '--version')}), {programs.said('rustc', '--version')}. `.ci/run` allows "
+        f"{CEILING_SHARE:.0%} more (`instructions-ceiling.json`).", "",
+        "| instructions | in |", "|---|---|", *lines]) + "\n")
+    CEILING.write_text(json.dumps({"recorded": found, "ceiling": round(found * (1 + CEILING_SHARE))}) + "\n")
+
+
+# More than the counts of one binary differ from run to run.
+CEILING_SHARE = 0.03
+
+
+def check(found):
+    ceiling = json.loads(CEILING.read_text())["ceiling"]
+    print(f"ceiling {ceiling}: {'kept' if found <= ceiling else 'BROKEN (if it must be: benches/instructions --keep)'}")
+    sys.exit(0 if found <= ceiling else 1)
