@@ -1,0 +1,50 @@
+"""One gateway for one point of a curve, and what a request costs it."""
+
+import contextlib
+import time
+
+from .. import linkgate, wrk
+from ..comparing.rounds import cost
+
+# All alike, and yet all kept.
+CAPTURE_ALL = {"incidents.max_per_minute": 1_000_000}
+
+
+@contextlib.contextmanager
+def gateway(bench, *, store=None, tune=None, patience=20):
+    """Runs one in front of the bench's origin, with the 1,000 members or with what lies in the folder `store`; gives it and a
+    key."""
+    members, key = bench.members
+    tune = dict(tune or {})
+    if store:
+        tune |= {"store.url": f"sqlite:{store / 'linkgate.db'}", "store.key_file": store / "linkgate.key"}
+    running = linkgate.start(bench.place, bench.binary, bench.origin, tune=tune, data=None if store else members, patience=patience)
+    try:
+        yield running, running.new_key() if store else key
+    finally:
+        bench.place.end(running.process)
+
+
+def request_cost(bench, running, key, *, seconds=None, connections=64, settle=lambda: None, **script):
+    """CPU, rate and latencies of one load by wrk; `script` says what is asked."""
+    file = wrk.write_script(bench.place.folder / "load.lua", key, **script)
+    return cost(running.process, lambda time_: wrk.load(file, running.port, connections, time_), seconds or bench.seconds, settle=settle)
+
+
+def row(x, value, found, **more):
+    """A row of the table: what is common to all questions, and `more`."""
+    return {x: value, "CPU µs/request": found["cpu"], "user": found["user"], "requests/s": found["rate"], "p50 µs": found["p50"],
+            "p99 µs": found["p99"], "MiB resident": found["rss"], **more}
+
+
+def median_cost(costs):
+    """Of several measurements of one point that with the median CPU."""
+    return sorted(costs, key=lambda each: each["cpu"])[len(costs) // 2]
+
+
+def until(what, is_so, seconds):
+    began = time.monotonic()
+    while not is_so():
+        assert time.monotonic() - began < seconds, f"waited in vain until {what}"
+        time.sleep(0.2)
+    return time.monotonic() - began
