@@ -134,5 +134,5 @@ def version(name):
     return {
         "nginx": lambda: text.partition("/")[2],
         "haproxy": lambda: text.split()[2],
-        "envoy": lambda: text.split("/")[1],
+        "envoy": lambda: text.partition("version: ")[2].split("/")[1],
     }[name]()

@@ -91,19 +91,23 @@ def failing_table(_, rounds):
 
 def plot(rounds, kept):
     """One row for each scenario and peer: how many times Linkgate's CPU the peer needs, and where the bar is."""
-    wanted = {(name, bar): bar.bar for bar in bars.BARS for name in bar.scenarios}
-    groups = []
-    for name, found in rounds.items():
-        dots = []
-        for peer in found[0]:
-            if peer == "linkgate" or "cpu" not in found[0][peer]:
-                continue
-            ours = "failing" if peer == "failing" else "linkgate"
-            values = ratios(found, "cpu", ours, "linkgate" if peer == "failing" else peer)
-            bar = next((b.bar for (n, b) in wanted if n == name and not b.is_limit and b.figure(found) == values), None) if values else None
-            dots.append(chart.Dot("a good call" if peer == "failing" else peer, statistics.median(values), min(values), max(values), bar))
-        if dots:
-            groups.append((name, dots))
-    dates = sorted({told["date"] for told in kept.values()})
-    commits = sorted({told["commit"] for told in kept.values()})
-    return chart.dots("CPU of the same work, as a multiple of Linkgate's", groups, f"{', '.join(dates)}; commit {', '.join(commits)}")
+    groups = [(name, each) for name, found in rounds.items() if (each := dots(name, found))]
+    told = sorted({f"{each['date']}, {each['commit']}" for each in kept.values()})
+    return chart.dots("CPU of the same work, as a multiple of Linkgate's", groups, "; ".join(told))
+
+
+def dots(name, found):
+    """Those of one scenario. A good call stands for the peer where failing ones are compared with it."""
+    all_ = []
+    for peer in found[0]:
+        if peer == "linkgate" or "cpu" not in found[0][peer]:
+            continue
+        ours, theirs, label = ("failing", "linkgate", "a good call") if peer == "failing" else ("linkgate", peer, peer)
+        values = ratios(found, "cpu", ours, theirs)
+        all_.append(chart.Dot(label, statistics.median(values), min(values), max(values), bar_of(name, found, values)))
+    return all_
+
+
+def bar_of(name, found, values):
+    """The bar that is about these values, if there is one."""
+    return next((bar.bar for bar in bars.BARS if name in bar.scenarios and bars.judge(bar, found) == values), None)
