@@ -70,7 +70,7 @@ enum Command {
     Store(store::Command),
     /// The support log
     #[command(subcommand)]
-    Incidents(incidents::Command),
+    Incidents(Box<incidents::Command>),
     /// Notices to administrators and apps
     #[command(subcommand)]
     Alerts(alerts::Command),
@@ -111,7 +111,7 @@ pub fn main() -> ExitCode {
         Command::Keys(command) => keys::run(command, &file, &environment),
         Command::Operators(command) => operators::run(command, &file, &environment),
         Command::Store(command) => store::run(command, &file, &environment),
-        Command::Incidents(command) => incidents::run(command, &file, &environment),
+        Command::Incidents(command) => incidents::run(*command, &file, &environment),
         Command::Alerts(command) => alerts::run(command, &file, &environment),
     };
     end::report(ended)

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use data_encoding::BASE64;
 use serde_json::{Value, json};
+use tokio::task::spawn_blocking;
 
 use crate::{
     alerts::Alerts,
@@ -15,8 +16,9 @@ use crate::{
     connect::Connect,
     credentials::{Credentials, ManageError, Revocation},
     exchange::{Member, Name},
-    incident::reader::Incidents,
+    incident::{reader::Incidents, redact::Redaction},
     operators::Operators,
+    secret::Secret,
     store::Store,
 };
 
@@ -36,6 +38,7 @@ pub struct Desk {
     store: Arc<dyn Store>,
     clock: Clock,
     incidents: Incidents,
+    redaction: Redaction,
     /// The members' door; none where nobody can sign in.
     connect: Option<Connect>,
     alerts: Alerts,
@@ -52,6 +55,7 @@ impl Desk {
             store: Arc::clone(&foundation.store),
             clock: foundation.clock.clone(),
             incidents: foundation.incidents.clone(),
+            redaction: Redaction::new(foundation.ring.clone(), foundation.live.clone()),
             connect: None,
             alerts: foundation.alerts.clone(),
             operators: foundation.operators.clone(),
@@ -106,6 +110,7 @@ impl Desk {
                 application,
                 reference,
             } => self.open_body(member.as_deref(), &application, &reference),
+            Order::InspectExport { text } => self.inspect(text.0).await,
             Order::TestAlerts { webhook } => self.test_alerts(webhook.as_deref()).await,
             Order::ListAlerts => self.list_alerts().await,
             Order::RevokeKey { id } => self.revoke_key(&id).await,
@@ -242,6 +247,17 @@ impl Desk {
             Ok(text) => json!({"text": text}),
             Err(bytes) => json!({"base64": BASE64.encode(bytes.as_bytes())}),
         })
+    }
+
+    /// What of an export's part must not leave.
+    async fn inspect(&self, text: Secret<String>) -> Done {
+        // Bytes that were no UTF-8 have become three each.
+        if text.expose().len() > 3 * Order::MOST_INSPECTED {
+            return Err(Refusal::Malformed("this part is too long".into()));
+        }
+        let redaction = self.redaction.clone();
+        let finds = spawn_blocking(move || redaction.finds(text.expose().as_bytes()));
+        value(&finds.await.map_err(failed)?)
     }
 
     async fn create_key(&self, wanted: Wanted) -> Done {

@@ -97,6 +97,11 @@ pub enum Order {
         /// `ref` in the record.
         reference: String,
     },
+    /// Looks for secrets in a part of an export, before it is handed out.
+    InspectExport {
+        /// At most [`Order::MOST_INSPECTED`] bytes, as they were before they became UTF-8.
+        text: TokenText,
+    },
     /// Sends a test notice.
     TestAlerts {
         /// To this webhook alone; none: to all.
@@ -156,7 +161,7 @@ pub struct Items {
     pub next: Option<After>,
 }
 
-/// The token endpoint's answer, as text.
+/// Text in which tokens stand, or may: what the token endpoint answered, or a part of an export.
 #[derive(Clone)]
 pub struct TokenText(pub Secret<String>);
 
@@ -207,9 +212,12 @@ pub enum Refusal {
 }
 
 impl Order {
-    /// Whether it only asks again what somebody waits for: nothing for the log.
+    /// Bytes of an export that are inspected at once.
+    pub const MOST_INSPECTED: usize = 1 << 20;
+
+    /// Whether it is a small part of what somebody waits for: nothing for the log.
     pub(super) fn is_question(&self) -> bool {
-        matches!(self, Self::AskConnected { .. })
+        matches!(self, Self::AskConnected { .. } | Self::InspectExport { .. })
     }
 }
 

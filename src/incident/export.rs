@@ -15,9 +15,13 @@ use super::{
     redact::{Find, Redaction, finds},
 };
 
+mod archive;
 mod case;
+mod curl;
+mod har;
 mod inspection;
 mod json;
+mod quote;
 #[cfg(test)]
 mod tests;
 mod ticket;
@@ -30,27 +34,39 @@ pub const MOST_RECORDS: usize = 100;
 pub enum Form {
     /// The text for the form of LinkedIn's support.
     Ticket,
+    /// HAR 1.2: an entry for each trip to LinkedIn.
+    Har,
+    /// A shell's lines that replay the callers' requests.
+    Curl,
     /// The records as they stand: a JSON array.
     Json,
+    /// All of them in one archive, a folder for each incident.
+    Zip,
 }
 
 impl Form {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Ticket, Self::Json];
+    pub const ALL: [Self; 5] = [Self::Ticket, Self::Har, Self::Curl, Self::Json, Self::Zip];
+    /// Those that are text.
+    const TEXTS: [Self; 4] = [Self::Ticket, Self::Har, Self::Curl, Self::Json];
 
     /// The word that stands in commands and URLs.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Ticket => "ticket",
+            Self::Har => "har",
+            Self::Curl => "curl",
             Self::Json => "json",
+            Self::Zip => "zip",
         }
     }
 
     /// For the `Content-Type` of an answer.
     pub fn media_type(self) -> &'static str {
         match self {
-            Self::Ticket => "text/plain; charset=utf-8",
-            Self::Json => "application/json",
+            Self::Ticket | Self::Curl => "text/plain; charset=utf-8",
+            Self::Har | Self::Json => "application/json",
+            Self::Zip => "application/zip",
         }
     }
 
@@ -58,7 +74,10 @@ impl Form {
     pub fn extension(self) -> &'static str {
         match self {
             Self::Ticket => "txt",
+            Self::Har => "har",
+            Self::Curl => "sh",
             Self::Json => "json",
+            Self::Zip => "zip",
         }
     }
 }
@@ -203,6 +222,9 @@ pub fn export(
     if let Some(note) = records.iter().find(|record| !record.is_incident()) {
         return Err(Refused::Note(note.seq().unwrap_or_default()));
     }
+    if form == Form::Zip {
+        return archive::write(records, door, beside);
+    }
     let document = written(records, form, beside)?;
     inspection::pass(&document, records, door)?;
     Ok(document.bytes)
@@ -212,7 +234,10 @@ pub fn export(
 fn written(records: &[Record], form: Form, beside: &Circumstances) -> Result<Document, Refused> {
     let bytes = match form {
         Form::Ticket => ticket::write(records, beside).into_bytes(),
+        Form::Har => har::write(records)?,
+        Form::Curl => curl::write(records).into_bytes(),
         Form::Json => json::write(records)?,
+        Form::Zip => return Err(Refused::Unwritable("an archive is no text".into())),
     };
     Ok(Document {
         name: format!("{form}.{}", form.extension()),

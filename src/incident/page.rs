@@ -291,7 +291,8 @@ pub fn shown(text: &str) -> String {
     out
 }
 
-fn is_unsafe(character: char) -> bool {
+/// Whether a terminal would obey or hide it.
+pub(super) fn is_unsafe(character: char) -> bool {
     character.is_control()
         || matches!(
             character,

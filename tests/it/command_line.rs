@@ -417,8 +417,14 @@ fn tail_prints_what_happens_from_now_on() {
     let world = World::new();
     let served = Served::start(&world);
     served.get("/v2/userinfo", "lgk_before");
-    let mut tail =
-        served::Lines::of(linkgate(world.folder()).args(["incidents", "tail", "--json"]));
+    let mut tail = served::Lines::of(linkgate(world.folder()).args([
+        "incidents",
+        "tail",
+        "-f",
+        "-n",
+        "0",
+        "--json",
+    ]));
 
     // Told apart by path; sent until seen, as nothing says when the tail has begun to look.
     let seen = tail.until(|| {

@@ -12,6 +12,7 @@ use crate::support::{
     Connection, Peer, Reply,
     canary::Hunt,
     process::{Ended, Place, Served, head},
+    unpacked,
 };
 
 mod echo;
@@ -300,19 +301,43 @@ fn ask_commands(place: &Place, sinks: &mut Sinks) {
         &["keys", "list", "--json"],
         &["incidents", "list"],
         &["incidents", "list", "--json"],
+        &["incidents", "tail"],
+        &["incidents", "tail", "-n", "1000", "--json"],
         &["alerts", "test"],
         &["alerts", "list", "--json"],
     ] {
         ask(arguments);
     }
-    for record in place
-        .incidents()
-        .list(linkgate::incident::reader::Filter::default())
-    {
-        if let Some(id) = record.unwrap().id() {
-            ask(&["incidents", "show", id]);
-            ask(&["incidents", "show", id, "--json"]);
-        }
+    let log = place.incidents();
+    let records = log.list(linkgate::incident::reader::Filter::default());
+    let ids: Vec<String> = records
+        .filter_map(|record| Some(record.unwrap().id()?.to_owned()))
+        .collect();
+    for id in &ids {
+        ask(&["incidents", "show", id]);
+        ask(&["incidents", "show", id, "--json"]);
+    }
+    for form in ["ticket", "har", "curl", "json", "zip"] {
+        export(place, &ids, form, sinks);
+    }
+}
+
+/// What an export of all incidents holds; of an archive each file.
+fn export(place: &Place, ids: &[String], form: &str, sinks: &mut Sinks) {
+    let mut arguments = vec!["incidents", "export", "--as", form];
+    arguments.extend(ids.iter().take(100).map(String::as_str));
+    let made = place.command(&arguments).output().unwrap();
+    let told = String::from_utf8_lossy(&made.stderr);
+    assert!(
+        made.status.success() && !made.stdout.is_empty(),
+        "{form}: {told}"
+    );
+    let files = match form {
+        "zip" => unpacked(&made.stdout),
+        form => [(form.to_owned(), made.stdout)].into(),
+    };
+    for (name, text) in files {
+        sinks.insert(format!("export as {form}: {name}"), text);
     }
 }
 

@@ -15,6 +15,8 @@ mod days;
 mod door;
 mod edge;
 mod expiry;
+mod exports;
+mod finding;
 mod frozen;
 mod ground;
 mod headers;

@@ -1,11 +1,12 @@
-//! Which incidents are wanted: the options of `list` and `tail`.
+//! Which incidents are wanted: the options of `list`, `tail` and `stats`, named like the parameters of pages and
+//! API.
 
 use clap::Args;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::{
     clock::Clock,
-    incident::reader::{Filter, Status},
+    incident::reader::{Filter, SHORTEST_PREFIX, Status},
 };
 
 use super::End;
@@ -51,12 +52,25 @@ pub(in crate::cli) struct Wanted {
     x_li_uuid: Option<String>,
     /// `LinkedIn`'s x-li-request-id
     #[arg(long, value_name = "ID")]
+    x_li_request_id: Option<String>,
+    /// The caller's own X-Request-Id
+    #[arg(long, value_name = "ID")]
     request_id: Option<String>,
+    /// The id, or its first 8 characters or more
+    #[arg(long, value_name = "ID", value_parser = id)]
+    id: Option<String>,
+    /// What makes incidents alike, as `stats` shows it
+    #[arg(long)]
+    signature: Option<String>,
 }
 
 impl Wanted {
     pub(super) fn filter(&self) -> Result<Filter, End> {
-        let now = Clock::system().micros();
+        self.filter_at(Clock::system().micros())
+    }
+
+    /// The same where it is `now`, in Unix microseconds.
+    pub(super) fn filter_at(&self, now: i64) -> Result<Filter, End> {
         let at = |text: &Option<String>| text.as_deref().map(|text| micros(text, now)).transpose();
         Ok(Filter {
             since_micros: at(&self.since)?,
@@ -71,7 +85,10 @@ impl Wanted {
             path: self.path.clone(),
             text: self.text.clone(),
             x_li_uuid: self.x_li_uuid.clone(),
-            request_id: self.request_id.clone(),
+            request_id: self.x_li_request_id.clone(),
+            caller_request_id: self.request_id.clone(),
+            id_prefix: self.id.clone(),
+            signature: self.signature.clone(),
             ..Filter::default()
         })
     }
@@ -91,6 +108,13 @@ fn micros(text: &str, now: i64) -> Result<i64, End> {
         ))
     })?;
     Ok(date.unix_timestamp().saturating_mul(1_000_000))
+}
+
+fn id(text: &str) -> Result<String, String> {
+    match text.len() >= SHORTEST_PREFIX {
+        true => Ok(text.to_ascii_lowercase()),
+        false => Err(format!("at least {SHORTEST_PREFIX} characters of it")),
+    }
 }
 
 fn status(text: &str) -> Result<Status, String> {

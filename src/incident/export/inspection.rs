@@ -4,12 +4,18 @@
 //! which are shown as what they mean. Random bytes in base64 look like a token every few thousand
 //! characters.
 
+use std::borrow::Cow;
+
 use data_encoding::BASE64;
 use memchr::memmem;
 use serde_json::Value;
 
 use super::{ByShape, Document, Door, Refused, case};
-use crate::incident::{page, reader::Record, redact::Find};
+use crate::incident::{
+    page::{self, is_unsafe},
+    reader::Record,
+    redact::Find,
+};
 
 /// A body in base64 that is shorter is shown as it stands.
 const SHORTEST_BLOB: usize = 64;
@@ -47,13 +53,20 @@ pub(super) fn pass(
     Err(Refused::Secret { finds, places })
 }
 
-/// The bodies that stand in base64.
-fn blobs(records: &[Record]) -> Vec<&str> {
-    let mut blobs: Vec<&str> = records
-        .iter()
-        .flat_map(case::bodies)
+/// The bodies that stand in base64, or may: a text that no terminal should see.
+fn blobs(records: &[Record]) -> Vec<Cow<'_, str>> {
+    let bodies = || records.iter().flat_map(case::bodies);
+    let binary = bodies()
         .filter_map(|body| body.get("base64")?.as_str())
-        .filter(|blob| blob.len() >= SHORTEST_BLOB && BASE64.decode(blob.as_bytes()).is_ok())
+        .filter(|blob| BASE64.decode(blob.as_bytes()).is_ok())
+        .map(Cow::Borrowed);
+    let texts = bodies()
+        .filter_map(|body| body.get("text")?.as_str())
+        .filter(|text| text.contains(is_unsafe))
+        .map(|text| Cow::Owned(BASE64.encode(text.as_bytes())));
+    let mut blobs: Vec<Cow<'_, str>> = binary
+        .chain(texts)
+        .filter(|blob| blob.len() >= SHORTEST_BLOB)
         .collect();
     blobs.sort_unstable_by_key(|blob| std::cmp::Reverse(blob.len()));
     blobs.dedup();
@@ -61,7 +74,7 @@ fn blobs(records: &[Record]) -> Vec<&str> {
 }
 
 /// `text` with each blob cut out.
-fn without(text: &[u8], blobs: &[&str]) -> Vec<u8> {
+fn without(text: &[u8], blobs: &[Cow<'_, str>]) -> Vec<u8> {
     let mut text = text.to_vec();
     for blob in blobs {
         let mut rest = Vec::with_capacity(text.len());

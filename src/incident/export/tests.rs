@@ -10,10 +10,12 @@ use crate::{
     sandbox::CANARY,
 };
 
-pub(super) const ID: &str = "019ab1c2-3d4e-7f50-8a6b-9c0d1e2f3a4b";
+mod forms;
+
+const ID: &str = "019ab1c2-3d4e-7f50-8a6b-9c0d1e2f3a4b";
 
 /// A call that LinkedIn answered 503, then 401.
-pub(super) fn record() -> Value {
+fn record() -> Value {
     json!({
         "v": 1, "id": ID, "seq": 7, "time": "2026-11-25T09:00:00.000001Z", "took_ms": 812.5,
         "fault": "linkedin", "kind": "failed", "signature": "POST /rest/posts 401 65602",
@@ -64,7 +66,7 @@ fn attempt(n: u64, status: u16, body: &Value) -> Value {
     })
 }
 
-pub(super) fn beside() -> Circumstances {
+fn beside() -> Circumstances {
     Circumstances {
         now_micros: 1_764_064_800_000_000,
         standings: vec![Standing {
@@ -147,7 +149,11 @@ fn a_token_that_was_planted_in_a_record_leaves_in_no_form() {
 
 /// Whether a form shows what stands there: what it leaves out cannot leak by it.
 fn is_shown(form: Form, place: &str) -> bool {
-    !(form == Form::Ticket && ["/request/url", "/request/headers/2/1"].contains(&place))
+    match form {
+        Form::Ticket => !["/request/url", "/request/headers/2/1"].contains(&place),
+        Form::Curl => place == "/verdict" || place.starts_with("/request/"),
+        Form::Har | Form::Json | Form::Zip => true,
+    }
 }
 
 #[test]

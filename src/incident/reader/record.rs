@@ -3,6 +3,8 @@
 use serde_json::Value;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
+use crate::incident::line;
+
 /// One line of the log.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Record(Value);
@@ -23,6 +25,15 @@ impl Record {
     /// The whole line, as it is printed with `--json`.
     pub fn json(&self) -> &Value {
         &self.0
+    }
+
+    /// The whole line as it stands in the log, without its end: no character in it that a terminal would obey.
+    pub fn line(&self) -> String {
+        let mut line = Vec::new();
+        // A value that was read writes without error, and in UTF-8.
+        line::push(&mut line, &self.0).unwrap_or_default();
+        let line = String::from_utf8(line).unwrap_or_default();
+        line.trim_end_matches('\n').to_owned()
     }
 
     /// The text at `path`, such as `/request/url`.

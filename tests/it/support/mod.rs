@@ -3,6 +3,7 @@
 //! **Invariant:** when a [`Gateway`](gateway::Gateway) is dropped, everything it wrote is searched for the
 //! sandbox's canary: each story is a leak test for free.
 
+pub(crate) mod archive;
 pub(crate) mod authority;
 pub(crate) mod caller;
 pub(crate) mod canary;
@@ -15,6 +16,7 @@ pub(crate) mod posts;
 pub(crate) mod process;
 pub(crate) mod visitor;
 
+pub(crate) use archive::unpacked;
 pub(crate) use authority::Authority;
 pub(crate) use caller::{Connection, Reply};
 pub(crate) use gateway::Gateway;
