@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{
     Extension, Json, Router,
-    extract::{Path, Request, State},
+    extract::{Path, Request, State, rejection::PathRejection},
     response::{IntoResponse as _, Response},
     routing::{get, post},
 };
@@ -29,11 +29,13 @@ use crate::{
 };
 
 mod callers;
+mod document;
 mod incidents;
+mod signatures;
 mod trouble;
 
-/// Application and name, as they stand in the URL.
-type Address = Path<(String, String)>;
+/// Application and name, as they stand in the URL; a refusal where they are no text.
+type Address = Result<Path<(String, String)>, PathRejection>;
 type House_ = State<Arc<House>>;
 type Who = Extension<Visitor>;
 
@@ -54,7 +56,9 @@ pub(super) fn routes() -> Router<Arc<House>> {
             post(connect_link),
         )
         .merge(incidents::routes())
+        .route("/api/signatures", get(signatures::list))
         .route("/api/callers", get(callers::list))
+        .route("/api/openapi.json", get(document::show))
 }
 
 async fn session(Extension(visitor): Who) -> Json<Value> {
@@ -155,8 +159,10 @@ fn told(summary: Result<GrantSummary, ManageError>) -> Response {
     }
 }
 
-fn member(Path((application, name)): &Address) -> Result<Member, Box<Response>> {
-    address::member(application, name).ok_or_else(|| {
+fn member(address: &Address) -> Result<Member, Box<Response>> {
+    let named = address.as_ref().ok();
+    let member = named.and_then(|Path((application, name))| address::member(application, name));
+    member.ok_or_else(|| {
         let detail = "this is no member's name";
         Box::new(problem(StatusCode::NOT_FOUND, "not_found", detail))
     })

@@ -15,7 +15,7 @@ use crate::{
 pub(super) const USUAL: usize = 100;
 /// At most.
 const MOST: usize = 1000;
-/// Of a text that is looked for, so many bytes.
+/// Of a text that is looked for, so many characters.
 const LONGEST_TEXT: usize = 200;
 
 /// What is asked for.
@@ -48,8 +48,8 @@ impl Listing {
             match &*name {
                 "application" => listing.wanted.application = Some(application(value)?),
                 "state" => listing.wanted.state = Some(state(value)?),
-                "text" if value.len() > LONGEST_TEXT => {
-                    return Err(BadQuery("text is at most 200 bytes"));
+                "text" if value.chars().count() > LONGEST_TEXT => {
+                    return Err(BadQuery("text is at most 200 characters"));
                 }
                 "text" => listing.wanted.text = Some(value.to_owned()),
                 "after" => listing.after = Some(after(value)?),
@@ -169,7 +169,7 @@ mod tests {
             ("limit=99999999999999999999", "1 to 1000"),
             ("after=ada", "next"),
             ("after=../x/y", "next"),
-            (&long, "200 bytes"),
+            (&long, "200 characters"),
         ] {
             let BadQuery(told) = Listing::parse(Some(query)).unwrap_err();
             assert!(told.contains(says), "{query}: {told}");

@@ -14,14 +14,14 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::{
     exchange::Name,
-    incident::reader::{Cursor, Filter, Order, SHORTEST_PREFIX, Status},
+    incident::reader::{Cursor, Filter, Order, SHORTEST_PREFIX, Status, Window},
 };
 
 /// Incidents of one page, where none is said.
 pub(super) const USUAL: usize = 50;
 /// At most: a line may be long.
 pub(super) const MOST: usize = 200;
-/// Of one value, so many bytes.
+/// Of one value, so many characters.
 const LONGEST: usize = 2_000;
 
 /// The words that a filter is made of, in the order in which a form asks for them.
@@ -138,6 +138,26 @@ impl Asked {
         Ok(asked)
     }
 
+    /// The same for what is no list, where these words mean nothing and are refused.
+    ///
+    /// # Errors
+    /// [`BadParameter`].
+    pub(super) fn parse_without(
+        query: Option<&str>,
+        now_micros: i64,
+        not_here: &[&str],
+    ) -> Result<Self, BadParameter> {
+        let asked = Self::parse(query, now_micros, &[])?;
+        let is_said = |word: &&&str| match **word {
+            "after" => asked.after.is_some(),
+            word => asked.said(word).is_some(),
+        };
+        match not_here.iter().find(is_said) {
+            Some(word) => Err(bad(word, "left out here")),
+            None => Ok(asked),
+        }
+    }
+
     fn go_on(&mut self, value: &str) -> Result<(), BadParameter> {
         let wrong = || bad("after", "what the answer before gave as next");
         if value.is_empty() {
@@ -151,8 +171,8 @@ impl Asked {
     }
 
     fn take(&mut self, word: &'static str, value: &str, now: i64) -> Result<(), BadParameter> {
-        if value.len() > LONGEST {
-            return Err(bad(word, "2000 bytes at most"));
+        if value.chars().count() > LONGEST {
+            return Err(bad(word, "2000 characters at most"));
         }
         let filter = &mut self.filter;
         let text = Some(value.to_owned());
@@ -177,6 +197,17 @@ impl Asked {
             _ => self.limit = limit(value)?,
         }
         Ok(())
+    }
+
+    /// The time that was asked for: a day back from now, where none is said.
+    pub(super) fn window(&self, now_micros: i64) -> Window {
+        const DAY: i64 = 86_400_000_000;
+        let until_micros = self.filter.until_micros.unwrap_or(now_micros);
+        let since = self.filter.since_micros;
+        Window {
+            since_micros: since.unwrap_or(until_micros.saturating_sub(DAY)),
+            until_micros,
+        }
     }
 
     /// What was said under this word.
@@ -351,6 +382,24 @@ mod tests {
     }
 
     #[test]
+    fn a_window_is_the_time_that_was_said_else_the_last_day() {
+        const HOUR: i64 = 3_600_000_000;
+        for (query, since, until) in [
+            ("", NOW - 24 * HOUR, NOW),
+            ("since=2h", NOW - 2 * HOUR, NOW),
+            ("until=1h", NOW - 25 * HOUR, NOW - HOUR),
+            ("since=3h&until=1h", NOW - 3 * HOUR, NOW - HOUR),
+        ] {
+            let window = parse(query).unwrap().window(NOW);
+            let expected = Window {
+                since_micros: since,
+                until_micros: until,
+            };
+            assert_eq!(window, expected, "{query}");
+        }
+    }
+
+    #[test]
     fn two_request_ids_are_told_apart() {
         let asked = parse("x_li_request_id=theirs&request_id=ours").unwrap();
 
@@ -395,7 +444,7 @@ mod tests {
             ("after=1&after=2", "after", "once"),
             ("member=ada&member=grace", "member", "once"),
             ("staus=503", "\"staus\"", "no such parameter"),
-            (&long, "text", "2000 bytes"),
+            (&long, "text", "2000 characters"),
         ] {
             let BadParameter { parameter, allowed } = parse(query).unwrap_err();
             assert_eq!(parameter, word, "{query}");

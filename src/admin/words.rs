@@ -31,6 +31,13 @@ pub(super) fn ago(at: Option<i64>, now: i64, never: &'static str) -> Markup {
     }
 }
 
+/// A time in Unix microseconds as RFC 3339 in UTC; empty for one that no calendar has.
+pub(super) fn exact(micros: i64) -> String {
+    let at = OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1_000).ok();
+    at.and_then(|at| at.format(&Rfc3339).ok())
+        .unwrap_or_default()
+}
+
 fn stamped(at: i64, text: &str) -> Markup {
     let exact = OffsetDateTime::from_unix_timestamp(at).ok();
     match exact.and_then(|at| at.format(&Rfc3339).ok()) {

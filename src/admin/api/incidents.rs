@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use axum::{
     Extension, Json, Router,
-    extract::{Path, Request, State},
+    extract::{Path, Request, State, rejection::PathRejection},
     response::{IntoResponse as _, Response},
     routing::get,
 };
@@ -66,7 +66,13 @@ fn told(page: &Page) -> Value {
     })
 }
 
-async fn show(State(house): House_, Extension(visitor): Who, Path(id): Path<String>) -> Response {
+async fn show(
+    State(house): House_,
+    Extension(visitor): Who,
+    id: Result<Path<String>, PathRejection>,
+) -> Response {
+    // What is no text is no id either.
+    let id = id.map_or(String::new(), |Path(id)| id);
     let id = match query::id(&id) {
         Ok(id) => id,
         Err(error) => return trouble::not_understood(&error),
