@@ -96,13 +96,17 @@ impl Horizon {
     pub(super) fn parse(query: Option<&str>) -> Result<Self, BadQuery> {
         let (mut days, mut most) = (None, USUAL);
         for (name, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
+            let value = value.trim();
+            if value.is_empty() {
+                continue;
+            }
             match &*name {
                 "within_days" => {
                     let number = value.parse().ok().filter(|days| (1..=3650).contains(days));
                     let wrong = BadQuery("within_days is a number from 1 to 3650");
                     days = Some(number.ok_or(wrong)?);
                 }
-                "limit" => most = limit(&value)?,
+                "limit" => most = limit(value)?,
                 _ => {}
             }
         }
@@ -182,7 +186,7 @@ mod tests {
         ] {
             assert!(Horizon::parse(Some(query)).is_err(), "{query}");
         }
-        let horizon = Horizon::parse(Some("within_days=7&limit=3"));
+        let horizon = Horizon::parse(Some("within_days=7&limit=3&limit="));
         assert_eq!(
             horizon,
             Ok(Horizon {
