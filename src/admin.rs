@@ -23,7 +23,7 @@ use crate::{
     clock::Clock,
     credentials::Credentials,
     dial::BaseUrl,
-    incident::reader::Incidents,
+    incident::{reader::Incidents, redact::Redaction},
     operators::Operators,
     web::{self, Listener},
 };
@@ -43,6 +43,7 @@ mod page;
 mod query;
 mod reading;
 mod sign_in;
+mod standings;
 mod words;
 
 pub use house::{ConnectLink, ConnectLinks};
@@ -50,6 +51,7 @@ pub use house::{ConnectLink, ConnectLinks};
 use door::Door;
 use house::House;
 use reading::Reading;
+use standings::Standings;
 
 /// The admin listener's side of the configuration.
 #[derive(Clone, Debug)]
@@ -82,6 +84,8 @@ pub struct Parts<S> {
     pub incidents: Incidents,
     /// Whose keys there are.
     pub callers: Callers,
+    /// What exports are searched with once more.
+    pub redaction: Redaction,
 }
 
 /// One reason why no traffic should be sent here.
@@ -138,6 +142,7 @@ fn routes(settings: &Settings, parts: Parts<impl Source>) -> Router {
         parts.credentials.clone(),
         settings.support_sees_bodies,
     );
+    let standings = Standings::new(parts.credentials.clone(), parts.clock.clone());
     let house = Arc::new(House {
         source: Arc::clone(&source),
         credentials: parts.credentials,
@@ -145,6 +150,8 @@ fn routes(settings: &Settings, parts: Parts<impl Source>) -> Router {
         links: parts.links,
         reading,
         callers: parts.callers,
+        redaction: parts.redaction,
+        standings,
     });
     let behind = Router::new()
         .route("/", get(overview::overview))

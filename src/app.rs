@@ -28,7 +28,7 @@ use crate::{
     credentials::{self, BadSettings, Credentials, Foundations},
     dial::{BadRoots, Dialer},
     exchange::Member,
-    incident::{Log, Recorder, reader::Incidents},
+    incident::{Log, Recorder, reader::Incidents, redact::Redaction},
     keyring::{KeyRing, LiveSecrets},
     metrics::Metrics,
     operators::Operators,
@@ -421,6 +421,7 @@ fn admin_parts(
         links: links.unwrap_or_default(),
         incidents: foundation.incidents.clone(),
         callers: foundation.callers.clone(),
+        redaction: Redaction::new(foundation.ring.clone(), foundation.live.clone()),
     }
 }
 

@@ -30,6 +30,7 @@ use crate::{
 
 mod callers;
 mod document;
+mod exports;
 mod incidents;
 mod signatures;
 mod trouble;
@@ -56,6 +57,7 @@ pub(super) fn routes() -> Router<Arc<House>> {
             post(connect_link),
         )
         .merge(incidents::routes())
+        .merge(exports::routes())
         .route("/api/signatures", get(signatures::list))
         .route("/api/callers", get(callers::list))
         .route("/api/openapi.json", get(document::show))

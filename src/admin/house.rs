@@ -5,8 +5,11 @@
 
 use std::{fmt, sync::Arc};
 
-use super::{Source, reading::Reading};
-use crate::{callers::Callers, clock::Clock, credentials::Credentials, exchange::Member};
+use super::{Source, reading::Reading, standings::Standings};
+use crate::{
+    callers::Callers, clock::Clock, credentials::Credentials, exchange::Member,
+    incident::redact::Redaction,
+};
 
 /// The parts that stand behind the door. Cheap to clone.
 #[derive(Clone)]
@@ -17,6 +20,9 @@ pub(super) struct House {
     pub(super) links: ConnectLinks,
     pub(super) reading: Reading,
     pub(super) callers: Callers,
+    /// The door that exports go through.
+    pub(super) redaction: Redaction,
+    pub(super) standings: Standings,
 }
 
 /// A link by which a member signs in at LinkedIn.

@@ -144,7 +144,7 @@ impl Opener {
 }
 
 /// With whose key the bodies are sealed.
-fn member_of(record: &Record) -> Option<Member> {
+pub(super) fn member_of(record: &Record) -> Option<Member> {
     Some(Member {
         application: record.application()?.parse().ok()?,
         name: record.member().map(str::parse).transpose().ok()?,

@@ -78,7 +78,8 @@ async fn start(world: &World, max_connections: usize) -> Admin {
         support_sees_bodies: false,
     };
     let clock = Clock::system();
-    let live = LiveSecrets::new(KeyRing::random());
+    let ring = KeyRing::random();
+    let live = LiveSecrets::new(ring.clone());
     let parts = Parts {
         source: world.clone(),
         operators: Operators::new(clock.clone(), live.clone()),
@@ -86,7 +87,8 @@ async fn start(world: &World, max_connections: usize) -> Admin {
         clock: clock.clone(),
         links: ConnectLinks::default(),
         incidents: Incidents::open("/nowhere"),
-        callers: Callers::new(clock, live),
+        callers: Callers::new(clock, live.clone()),
+        redaction: Redaction::new(ring, live),
     };
     Admin::start(settings, parts).await.unwrap()
 }

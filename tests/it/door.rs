@@ -15,6 +15,7 @@ use crate::support::{Connection, Gateway, Reply, gateway::name};
 mod commands;
 mod forms;
 mod guessing;
+mod incidents;
 mod pages;
 mod rights;
 
@@ -80,6 +81,7 @@ impl House {
             }),
             incidents: gateway.incidents(),
             callers: gateway.callers.clone(),
+            redaction: gateway.redaction.clone(),
         };
         Self {
             gateway,

@@ -17,16 +17,18 @@ use serde_json::{Value, json};
 use super::{House_, Who, trouble};
 use crate::{
     admin::{
+        door::Visitor,
         house::House,
         query::{self, Asked},
     },
-    incident::reader::{Found, Page, Record},
+    incident::reader::{Found, Incidents, Page, Record},
 };
 
 pub(super) fn routes() -> Router<Arc<House>> {
     Router::new()
         .route("/api/incidents", get(list))
         .route("/api/incidents/{id}", get(show))
+        .route("/api/incidents/{id}/explain", get(explain))
 }
 
 async fn list(State(house): House_, Extension(visitor): Who, request: Request) -> Response {
@@ -66,26 +68,45 @@ fn told(page: &Page) -> Value {
     })
 }
 
-async fn show(
-    State(house): House_,
-    Extension(visitor): Who,
-    id: Result<Path<String>, PathRejection>,
-) -> Response {
+/// An id or its beginning, as it stands in the URL.
+type Id = Result<Path<String>, PathRejection>;
+
+async fn show(State(house): House_, Extension(visitor): Who, id: Id) -> Response {
+    let looked = look(&house, &visitor, id, "look", |_, record| record);
+    match looked.await {
+        Ok(record) => Json(record.json()).into_response(),
+        Err(trouble) => *trouble,
+    }
+}
+
+async fn explain(State(house): House_, Extension(visitor): Who, id: Id) -> Response {
+    let looked = look(&house, &visitor, id, "explain", |log, record| {
+        let findings = log.explain(&record);
+        json!({"id": record.id(), "verdict": record.verdict(), "findings": findings})
+    });
+    match looked.await {
+        Ok(explained) => Json(explained).into_response(),
+        Err(trouble) => *trouble,
+    }
+}
+
+/// What `work` makes of the one incident, its bodies opened as far as the visitor may see them.
+async fn look<T: Send + 'static>(
+    house: &House,
+    visitor: &Visitor,
+    id: Id,
+    action: &str,
+    work: impl FnOnce(&Incidents, Record) -> T + Send + 'static,
+) -> Result<T, Box<Response>> {
     // What is no text is no id either.
     let id = id.map_or(String::new(), |Path(id)| id);
-    let id = match query::id(&id) {
-        Ok(id) => id,
-        Err(error) => return trouble::not_understood(&error),
-    };
-    visitor.did("look", format_args!("incident {id}"));
-    let opener = house.reading.opener(&visitor);
+    let id = query::id(&id).map_err(|error| Box::new(trouble::not_understood(&error)))?;
+    visitor.did(action, format_args!("incident {id}"));
+    let opener = house.reading.opener(visitor);
     let read = house.read(move |log| match log.find(&id) {
-        Found::One(record) => Ok(opener.opened(*record)),
-        other => Err((id, other)),
+        Found::One(record) => Ok(work(log, opener.opened(*record))),
+        other => Err(Box::new(trouble::not_found(&id, &other))),
     });
-    match read.await {
-        Ok(Ok(record)) => Json(record.json()).into_response(),
-        Ok(Err((id, found))) => trouble::not_found(&id, &found),
-        Err(error) => trouble::not_read(error),
-    }
+    read.await
+        .unwrap_or_else(|error| Err(Box::new(trouble::not_read(error))))
 }

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     admin::{query::BadParameter, reading::NotRead},
-    incident::reader::Found,
+    incident::{export::Refused, reader::Found},
     web::answer::{problem, problem_with},
 };
 
@@ -47,6 +47,17 @@ pub(super) fn not_read(error: NotRead) -> Response {
     let seconds = HeaderValue::from(NotRead::RETRY_AFTER_SECS);
     answer.headers_mut().insert(RETRY_AFTER, seconds);
     answer
+}
+
+/// The incidents are there, but nothing of them may leave.
+pub(super) fn not_exported(refused: &Refused) -> Response {
+    let (status, code) = match refused {
+        Refused::Secret { .. } | Refused::Note(_) => (StatusCode::CONFLICT, "export_refused"),
+        Refused::Count(_) => (StatusCode::BAD_REQUEST, "request_malformed"),
+        Refused::NotAsked(_) => (StatusCode::SERVICE_UNAVAILABLE, "export_unavailable"),
+        Refused::Unwritable(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
+    };
+    problem(status, code, &refused.to_string())
 }
 
 fn fields(fields: &[(&str, Value)]) -> Map<String, Value> {

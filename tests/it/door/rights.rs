@@ -151,6 +151,31 @@ const TABLE: &[Row] = &[
         [401, 401, 401, 401, 403, 405, 405],
     ),
     ("GET", "/api/forecast", DATA),
+    (
+        "GET",
+        "/api/incidents/01920000-0000-7000-8000-000000000000/explain",
+        [401, 401, 401, 401, 404, 404, 404],
+    ),
+    (
+        "GET",
+        "/api/incidents/01920000-0000-7000-8000-000000000000/export?as=json",
+        [401, 401, 401, 401, 404, 404, 404],
+    ),
+    (
+        "GET",
+        "/api/incidents/01920000-0000-7000-8000-000000000000/export?as=pdf",
+        [401, 401, 401, 401, 400, 400, 400],
+    ),
+    (
+        "GET",
+        "/api/incidents/export?id=01920000-0000-7000-8000-000000000000&as=ticket",
+        [401, 401, 401, 401, 404, 404, 404],
+    ),
+    (
+        "GET",
+        "/api/incidents/export?as=ticket",
+        [401, 401, 401, 401, 400, 400, 400],
+    ),
     ("GET", "/api/openapi.json", DATA),
     ("GET", "/api/callers", DATA),
     ("GET", "/api/signatures", DATA),

@@ -12,8 +12,9 @@ use linkgate::{
     incident::{
         self, Log, Recorder,
         reader::{Incidents, Record},
+        redact::Redaction,
     },
-    keyring::LiveSecrets,
+    keyring::{KeyRing, LiveSecrets},
     metrics::Metrics,
     proxy::{self, LinkedIn, Parts, Proxy, Retry, SignInLinks},
     sandbox::{Sandbox, TokenAnswer},
@@ -36,6 +37,8 @@ pub(crate) struct Gateway {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) dialer: Dialer,
     pub(crate) recorder: Recorder,
+    /// The door that exports go through.
+    pub(crate) redaction: Redaction,
     /// Where members sign in, if the plan has such a door.
     door: Option<(Connect, Listener)>,
     log: Option<Log>,
@@ -313,12 +316,9 @@ impl<'a> Plan<'a> {
     }
 
     pub(crate) async fn start(mut self) -> Gateway {
-        let folder = self.folder();
-        let house = tokio::runtime::Handle::current();
+        let (folder, house) = (self.folder(), tokio::runtime::Handle::current());
         let dialer = self.dialer(folder.path());
-        let key_file = folder.path().join("linkgate.key");
-        let url = format!("sqlite:{}", folder.path().join("linkgate.db").display());
-        let (store, ring) = store::open(&url, &key_file).await.unwrap();
+        let (store, ring) = opened(folder.path()).await;
         let live = LiveSecrets::new(ring.clone());
         let (metrics, clock) = (Metrics::default(), self.clock.clone());
         let foundations = Foundations {
@@ -339,6 +339,7 @@ impl<'a> Plan<'a> {
         };
         let door = self.door.take().map(|door| Connect::new(door, on));
         self.incidents.directory = folder.path().join("incidents");
+        let redaction = Redaction::new(ring.clone(), live.clone());
         let (recorder, log) =
             Recorder::start(self.incidents, ring, live, clock.clone(), metrics.shard()).unwrap();
         let parts = Parts {
@@ -364,6 +365,7 @@ impl<'a> Plan<'a> {
             store,
             dialer,
             recorder,
+            redaction,
             door,
             log: Some(log),
             folder,
@@ -528,6 +530,13 @@ fn settings() -> proxy::Settings {
             keep_body_total_bytes: 64 << 20,
         },
     }
+}
+
+/// A store of its own, and the keys that open it.
+async fn opened(folder: &std::path::Path) -> (Arc<dyn Store>, KeyRing) {
+    let url = format!("sqlite:{}", folder.join("linkgate.db").display());
+    let opened = store::open(&url, &folder.join("linkgate.key")).await;
+    opened.unwrap()
 }
 
 fn incidents() -> incident::Settings {
