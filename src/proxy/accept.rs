@@ -1,16 +1,13 @@
-//! One caller connection from its first byte to its last.
+//! One caller connection from its first byte to its last: TLS, and which HTTP it speaks.
 //!
-//! hyper's own header timer is also its idle time-out and knows nothing of the time before the first
-//! byte, so it is off; one lazily re-armed timer a connection stands here instead, over what the tap
-//! knows: first byte, head, kept-alive silence, a caller that does not read its answer.
+//! HTTP/2 is told by ALPN, and on the plain port by its first bytes (RFC 9113 §3.3); everything else is
+//! HTTP/1.1.
 //!
-//! **Invariant:** the timer fires at most once per limit that passes; a good request neither arms nor
-//! disarms anything.
+//! **Invariant:** whatever a caller does not finish in time, from the handshake on, ends its connection.
+//! **Neighbours:** `listen` hands connections over; `http1` and `http2` serve them by the same path.
 
-use std::{convert::Infallible, pin::pin, rc::Rc, sync::Arc, task::Poll};
+use std::{convert::Infallible, pin::pin, rc::Rc, sync::Arc};
 
-use hyper::{body::Incoming, server::conn::http1};
-use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
@@ -19,21 +16,24 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 use tower::Service;
 
-use super::{
-    Arrival,
-    admit::Familiar,
-    answer::Outgoing,
-    head_tap::{Tap, Tapped},
-    thread::Thread,
-};
+use super::{Arrival, answer::Outgoing, head_tap::Tapped, thread::Thread};
 
+mod http1;
+mod http2;
 pub(crate) mod listen;
+mod preface;
 mod timer;
 
 use timer::Timer;
 
-/// hyper's own limit stands above ours, so that our answer is given.
-const HYPER_HEAD_LIMIT: usize = 128 * 1024;
+/// What is known of a connection's protocol before its first byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Agreed {
+    /// Plain text: its first bytes tell.
+    Nothing,
+    Http1,
+    Http2,
+}
 
 /// Serves one connection to its end. Dropping the future cuts it.
 pub(crate) async fn serve<S>(
@@ -43,16 +43,23 @@ pub(crate) async fn serve<S>(
     tls: Option<Arc<rustls::ServerConfig>>,
 ) where
     S: Service<Arrival, Response = Outgoing, Error = Infallible> + Clone + 'static,
+    S::Future: 'static,
 {
     // Small answers shall not wait for an acknowledgement of the ones before.
     drop(stream.set_nodelay(true));
     match tls {
-        None => exchange_all(thread, path, stream).await,
+        None => exchange_all(thread, path, stream, Agreed::Nothing).await,
         Some(config) => {
             let limit = thread.settings.first_byte_time;
             let handshake = TlsAcceptor::from(config).accept(stream);
             match timeout(limit, handshake).await {
-                Ok(Ok(stream)) => exchange_all(thread, path, stream).await,
+                Ok(Ok(stream)) => {
+                    let agreed = match stream.get_ref().1.alpn_protocol() {
+                        Some(b"h2") => Agreed::Http2,
+                        _ => Agreed::Http1,
+                    };
+                    exchange_all(thread, path, stream, agreed).await;
+                }
                 Ok(Err(error)) => tracing::debug!(%error, "tls handshake with a caller failed"),
                 Err(_) => tracing::debug!("tls handshake with a caller took too long"),
             }
@@ -60,75 +67,30 @@ pub(crate) async fn serve<S>(
     }
 }
 
-async fn exchange_all<S, I>(thread: Rc<Thread>, path: S, stream: I)
+async fn exchange_all<S, I>(thread: Rc<Thread>, path: S, stream: I, agreed: Agreed)
 where
     S: Service<Arrival, Response = Outgoing, Error = Infallible> + Clone + 'static,
+    S::Future: 'static,
     I: AsyncRead + AsyncWrite + Unpin + 'static,
 {
-    let stream = Tapped::caller(stream);
-    let tap = stream.tap();
-    let service = Entrance {
-        path,
-        tap: Rc::clone(&tap),
-        familiar: Rc::default(),
-    };
-    let connection = http1::Builder::new()
-        .auto_date_header(false)
-        .header_read_timeout(None)
-        .max_header_size(HYPER_HEAD_LIMIT)
-        .max_buf_size(HYPER_HEAD_LIMIT)
-        .serve_connection(TokioIo::new(stream), service);
-    let mut connection = pin!(connection);
+    let mut stream = Tapped::caller(stream);
     let mut slot = thread.connection_slot();
-    let mut timer = pin!(Timer::new(&thread.settings, &tap));
-    let mut is_told = false;
-    let ended = std::future::poll_fn(|task| {
-        slot.remember(task.waker());
-        if thread.is_draining() && !is_told {
-            is_told = true;
-            connection.as_mut().graceful_shutdown();
+    let mut timer = pin!(Timer::new(&thread.settings, &stream.tap()));
+    let is_http2 = match agreed {
+        Agreed::Http1 => false,
+        Agreed::Nothing | Agreed::Http2 => {
+            let comes = preface::comes(&thread, &mut slot, &mut stream, timer.as_mut()).await;
+            let Some(comes) = comes else {
+                tracing::debug!("a caller left, or took too long, before it said what it wants");
+                return;
+            };
+            comes || agreed == Agreed::Http2
         }
-        if let Poll::Ready(ended) = connection.as_mut().poll(task) {
-            return Poll::Ready(Some(ended));
-        }
-        timer
-            .as_mut()
-            .poll_overdue(&thread.settings, &tap, task)
-            .map(|()| None)
-    });
-    match ended.await {
-        Some(Err(error)) if error.is_parse() => {
-            thread.shard.parser_refusal();
-            tracing::info!(%error, "a request was refused by the HTTP parser");
-        }
-        Some(Err(error)) => tracing::debug!(%error, "a caller's connection ended"),
-        Some(Ok(())) => {}
-        None => tracing::debug!("a caller's connection was too slow and was closed"),
-    }
-}
-
-/// Where hyper hands requests to the path.
-struct Entrance<S> {
-    path: S,
-    tap: Rc<Tap>,
-    familiar: Rc<Familiar>,
-}
-
-impl<S> hyper::service::Service<http::Request<Incoming>> for Entrance<S>
-where
-    S: Service<Arrival, Response = Outgoing, Error = Infallible> + Clone,
-{
-    type Response = Outgoing;
-    type Error = Infallible;
-    type Future = S::Future;
-
-    fn call(&self, request: http::Request<Incoming>) -> S::Future {
-        self.tap.set_busy();
-        let arrival = Arrival {
-            request,
-            tap: Rc::clone(&self.tap),
-            familiar: Rc::clone(&self.familiar),
-        };
-        self.path.clone().call(arrival)
+    };
+    if is_http2 {
+        // In a box, so that the more frequent HTTP/1.1 connections do not keep room for it.
+        Box::pin(http2::serve(thread, path, stream, slot)).await;
+    } else {
+        http1::serve(thread, path, stream, slot, timer).await;
     }
 }

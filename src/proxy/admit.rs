@@ -238,18 +238,18 @@ fn decoded_size(headers: &HeaderMap) -> usize {
 
 fn target_of(thread: &Thread, exchange: &Exchange) -> Result<Target, Failure> {
     let host = hosts::host_of(&exchange.headers)?;
-    if let Some(authority) = exchange.uri.authority() {
-        if !thread.hosts.are_ours(authority.as_str()) {
-            return Err(Failure::WrongAuthority);
-        }
-    } else if host.is_none() && exchange.version != Version::HTTP_10 {
-        return Err(Failure::Malformed("it has no Host"));
-    }
     let is_ours = |host| {
         exchange
             .familiar
             .is_ours(host, |host| thread.hosts.are_ours(host))
     };
+    if let Some(authority) = exchange.uri.authority() {
+        if !is_ours(authority.as_str()) {
+            return Err(Failure::WrongAuthority);
+        }
+    } else if host.is_none() && exchange.version != Version::HTTP_10 {
+        return Err(Failure::Malformed("it has no Host"));
+    }
     if host.is_some_and(|host| !is_ours(host)) {
         return Err(Failure::WrongAuthority);
     }

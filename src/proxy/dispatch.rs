@@ -7,8 +7,8 @@
 use std::{future::poll_fn, rc::Rc, task::Poll, time::Duration};
 
 use http::{
-    HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, Version,
-    header::{AUTHORIZATION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING, VIA},
+    HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version,
+    header::{AUTHORIZATION, CONTENT_LENGTH, COOKIE, HOST, TRANSFER_ENCODING, VIA},
     uri::{PathAndQuery, Scheme},
 };
 use hyper::{body::Incoming, client::conn::TrySendError};
@@ -168,6 +168,10 @@ fn build(
     if !has_token {
         out.insert(AUTHORIZATION, token.header.clone());
     }
+    if exchange.version == Version::HTTP_2 {
+        join_cookies(out);
+        frame_unframed(out, exchange, is_http2);
+    }
     if thread.settings.linkedin.send_via {
         out.append(VIA, HeaderValue::from_static("1.1 linkgate"));
     }
@@ -185,6 +189,35 @@ fn frame(out: &mut HeaderMap, exchange: &Exchange, value: &HeaderValue, is_http2
         Some(_) => drop(out.insert(CONTENT_LENGTH, value.clone())),
         None if is_http2 => {}
         None => drop(out.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"))),
+    }
+}
+
+/// HTTP/2 lets a caller cut its `Cookie` into crumbs; nobody else knows them (RFC 9113 §8.2.3).
+fn join_cookies(out: &mut HeaderMap) {
+    let crumbs = out.get_all(COOKIE).iter().map(HeaderValue::as_bytes);
+    let crumbs: Vec<&[u8]> = crumbs.collect();
+    if crumbs.len() < 2 {
+        return;
+    }
+    if let Ok(mut whole) = HeaderValue::from_bytes(&crumbs.join(&b"; "[..])) {
+        whole.set_sensitive(true);
+        out.insert(COOKIE, whole);
+    }
+}
+
+/// An HTTP/2 caller need not say how long its body is: what stands behind us must be told. LinkedIn
+/// answers 411 to a POST without a length (RFC 9110 §8.6).
+fn frame_unframed(out: &mut HeaderMap, exchange: &Exchange, is_http2: bool) {
+    if out.contains_key(CONTENT_LENGTH) || out.contains_key(TRANSFER_ENCODING) {
+        return;
+    }
+    let wants_length = [Method::POST, Method::PUT, Method::PATCH].contains(&exchange.method);
+    match exchange.body().length() {
+        Some(0) if wants_length => drop(out.insert(CONTENT_LENGTH, 0.into())),
+        None if !is_http2 => {
+            out.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        }
+        Some(_) | None => {}
     }
 }
 
@@ -314,7 +347,8 @@ fn is_no_http(error: &hyper::Error) -> bool {
     error.is_parse() || http2_cause(error).is_some_and(h2::Error::is_library)
 }
 
-fn http2_cause(error: &hyper::Error) -> Option<&h2::Error> {
+/// What HTTP/2 itself had to say of an error.
+pub(crate) fn http2_cause(error: &hyper::Error) -> Option<&h2::Error> {
     let mut cause = std::error::Error::source(error);
     while let Some(inner) = cause {
         if let Some(h2) = inner.downcast_ref::<h2::Error>() {

@@ -14,7 +14,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, StatusCode, Uri, Version, uri::PathAndQuery};
+use http::{
+    HeaderMap, Method, StatusCode, Uri, Version,
+    uri::{Authority, PathAndQuery},
+};
 use tokio::time::Instant;
 
 use crate::{
@@ -275,10 +278,17 @@ impl Exchange {
                 let target = target.unwrap_or_default();
                 (Head::Wire(head), target)
             }
-            None => (
-                Head::Decoded(self.headers.clone()),
-                self.uri.to_string().into(),
-            ),
+            None => (Head::Decoded(self.headers.clone()), self.decoded_target()),
+        }
+    }
+
+    /// HTTP/2 takes the authority from the target: it is told where it is not simply our own.
+    fn decoded_target(&self) -> Bytes {
+        let authority = self.uri.authority().map(Authority::as_str);
+        let is_ours = authority.is_some_and(|authority| self.thread.hosts.are_ours(authority));
+        match self.uri.path_and_query() {
+            Some(path) if is_ours && self.version == Version::HTTP_2 => path.to_string().into(),
+            _ => self.uri.to_string().into(),
         }
     }
 

@@ -15,10 +15,10 @@ use std::{
     pin::Pin,
     rc::Rc,
     sync::LazyLock,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
-use bytes::Bytes;
+use bytes::{Buf as _, Bytes, BytesMut};
 use http::StatusCode;
 use memchr::{memchr, memchr2, memmem};
 use tokio::{
@@ -136,6 +136,11 @@ impl HeadBuffer {
 }
 
 impl Tap {
+    /// For an exchange that has no head of its own on the wire: HTTP/2 packs it.
+    pub(crate) fn silent() -> Rc<Self> {
+        Self::new()
+    }
+
     fn new() -> Rc<Self> {
         Rc::new(Self {
             read: RefCell::default(),
@@ -283,6 +288,8 @@ pub(crate) struct Tapped<S> {
     tap: Rc<Tap>,
     /// Whether we are the client here: answers may be preceded by 1xx heads.
     is_client: bool,
+    /// Read to see which protocol it is, noted, and still to be given to the reader.
+    ahead: BytesMut,
 }
 
 impl<S> Tapped<S> {
@@ -292,6 +299,7 @@ impl<S> Tapped<S> {
             stream,
             tap: Tap::new(),
             is_client: false,
+            ahead: BytesMut::new(),
         }
     }
 
@@ -301,12 +309,39 @@ impl<S> Tapped<S> {
             stream,
             tap: Tap::new(),
             is_client: true,
+            ahead: BytesMut::new(),
         }
     }
 
     /// The shared knowledge.
     pub(crate) fn tap(&self) -> Rc<Tap> {
         Rc::clone(&self.tap)
+    }
+
+    /// What was read ahead and nobody took yet.
+    pub(crate) fn ahead(&self) -> &[u8] {
+        &self.ahead
+    }
+}
+
+impl<S: AsyncRead + Unpin> Tapped<S> {
+    /// Reads some more ahead, at most [`SMALL`] bytes; how many came, none at the end.
+    pub(crate) fn poll_ahead(&mut self, task: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let mut room = [0; SMALL];
+        let mut buffer = ReadBuf::new(&mut room);
+        ready!(Pin::new(&mut self.stream).poll_read(task, &mut buffer))?;
+        self.tap.note_read(buffer.filled(), self.is_client);
+        self.ahead.extend_from_slice(buffer.filled());
+        Poll::Ready(Ok(buffer.filled().len()))
+    }
+
+    fn give_ahead(&mut self, buffer: &mut ReadBuf<'_>) {
+        let taken = self.ahead.len().min(buffer.remaining());
+        buffer.put_slice(self.ahead.get(..taken).unwrap_or_default());
+        self.ahead.advance(taken);
+        if self.ahead.is_empty() {
+            self.ahead = BytesMut::new();
+        }
     }
 }
 
@@ -317,6 +352,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for Tapped<S> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        if !this.ahead.is_empty() {
+            this.give_ahead(buffer);
+            return Poll::Ready(Ok(()));
+        }
         let before = buffer.filled().len();
         let polled = Pin::new(&mut this.stream).poll_read(task, buffer);
         if let Poll::Ready(Ok(())) = polled {
@@ -469,5 +508,28 @@ mod tests {
             &*tap.read_head().unwrap(),
             b"HTTP/1.1 200 OK\r\nA: b\r\n\r\n"
         );
+    }
+
+    #[tokio::test]
+    async fn what_was_read_ahead_is_noted_once_and_read_like_the_rest() {
+        use tokio::io::AsyncReadExt;
+        let wire = b"GET / HTTP/1.1\r\nHost: x\r\n\r\nbody";
+        for cut in 1..wire.len() {
+            let (one, two) = wire.split_at(cut);
+            let mut stream = Tapped::caller(AsyncReadExt::chain(one, two));
+            let tap = stream.tap();
+
+            let ahead = std::future::poll_fn(|task| stream.poll_ahead(task)).await;
+            assert_eq!((ahead.unwrap(), stream.ahead()), (cut, one));
+            let mut read = Vec::new();
+            let mut piece = [0; 3];
+            while let Ok(1..) = stream.read(&mut piece[..]).await.inspect(|count| {
+                read.extend_from_slice(&piece[..*count]);
+            }) {}
+
+            assert_eq!(read, wire, "cut at {cut}");
+            assert_eq!(tap.bytes_read(), wire.len() as u64);
+            assert_eq!(&*tap.read_head().unwrap(), &wire[..27]);
+        }
     }
 }

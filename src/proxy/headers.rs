@@ -132,7 +132,8 @@ pub(crate) fn strip_hop(headers: &mut HeaderMap, ours: OurHop) {
         .filter_map(|name| name.parse().ok())
         .collect();
     let stays = |name: &HeaderName| match name.as_str() {
-        "content-length" | "transfer-encoding" => true,
+        "content-length" => true,
+        "transfer-encoding" => ours.knows_chunks,
         "trailer" => ours.takes_trailers,
         "connection" => is_plain && ours.keeps_alive,
         name if is_never_passed_on(name) => false,
@@ -170,6 +171,8 @@ pub(crate) struct OurHop {
     pub(crate) takes_trailers: bool,
     /// It stays open, and the caller's HTTP knows that as `keep-alive`.
     pub(crate) keeps_alive: bool,
+    /// Its HTTP knows `Transfer-Encoding`; HTTP/2 does not (RFC 9113 §8.2.2).
+    pub(crate) knows_chunks: bool,
 }
 
 impl OurHop {
@@ -181,6 +184,7 @@ impl OurHop {
                 && !HopNames::of(headers, present.connection)
                     .listed()
                     .any(|option| option.eq_ignore_ascii_case("close")),
+            knows_chunks: version != Version::HTTP_2,
         }
     }
 }
@@ -268,6 +272,7 @@ mod tests {
     const CLOSES: OurHop = OurHop {
         takes_trailers: false,
         keeps_alive: false,
+        knows_chunks: true,
     };
     const STAYS: OurHop = OurHop {
         keeps_alive: true,
@@ -304,6 +309,18 @@ mod tests {
                 ["x-li-uuid", "set-cookie", "content-length"]
             );
         }
+    }
+
+    #[test]
+    fn an_answer_for_http2_loses_its_coding_too() {
+        let headers = [("a", "1"), ("transfer-encoding", "chunked"), ("b", "2")];
+        let http2 = OurHop {
+            knows_chunks: false,
+            ..CLOSES
+        };
+
+        assert_eq!(left(&headers, http2), ["a", "b"]);
+        assert_eq!(left(&headers, CLOSES), ["a", "transfer-encoding", "b"]);
     }
 
     #[test]

@@ -207,7 +207,9 @@ fn finish(thread: &Thread, exchange: &Exchange, answer: &mut Answer) {
     if is_chunked {
         headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
     }
-    if exchange.closes.get() || thread.is_draining() {
+    // HTTP/2 says it by GOAWAY.
+    let is_http1 = exchange.version != Version::HTTP_2;
+    if is_http1 && (exchange.closes.get() || thread.is_draining()) {
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
 }

@@ -25,7 +25,7 @@ pub enum TlsFilesError {
     Pair(#[from] rustls::Error),
 }
 
-/// Reads the files. TLS 1.2 and 1.3, HTTP/1.1 by ALPN.
+/// Reads the files. TLS 1.2 and 1.3, HTTP/2 and HTTP/1.1 by ALPN.
 pub(super) fn load(files: &TlsFiles) -> Result<Arc<ServerConfig>, TlsFilesError> {
     let bad = |path: &PathBuf, reason: String| TlsFilesError::File {
         path: path.clone(),
@@ -42,6 +42,6 @@ pub(super) fn load(files: &TlsFiles) -> Result<Arc<ServerConfig>, TlsFilesError>
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()
         .with_single_cert(chain, key)?;
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(Arc::new(config))
 }

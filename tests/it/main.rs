@@ -20,6 +20,7 @@ mod finding;
 mod frozen;
 mod ground;
 mod headers;
+mod http2;
 mod keys;
 mod kill;
 mod kill_renewals;

@@ -161,8 +161,8 @@ pub(super) fn protocols() -> Vec<Row> {
             NOT_DONE,
         ),
         (
-            "the HTTP/2 preface",
-            b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".into(),
+            "half of the HTTP/2 preface",
+            b"PRI * HTTP/2.0\r\n\r\n".into(),
             Closed,
         ),
         ("HTTP/0.9", b"GET /v2/userinfo\r\n\r\n".into(), Bare(400)),

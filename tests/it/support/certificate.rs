@@ -53,22 +53,33 @@ impl Certificate {
 
     /// Connects as one who trusts this certificate and no other.
     pub(crate) async fn connect(&self, to: SocketAddr) -> io::Result<TlsStream<TcpStream>> {
+        self.connect_offering(to, &[]).await
+    }
+
+    /// The same, offering these protocols (RFC 7301).
+    pub(crate) async fn connect_offering(
+        &self,
+        to: SocketAddr,
+        protocols: &[&str],
+    ) -> io::Result<TlsStream<TcpStream>> {
         let stream = TcpStream::connect(to).await?;
         stream.set_nodelay(true)?;
         let name = ServerName::try_from("localhost").unwrap();
-        self.connector().connect(name, stream).await
+        self.connector(protocols).connect(name, stream).await
     }
 
-    fn connector(&self) -> TlsConnector {
+    fn connector(&self, protocols: &[&str]) -> TlsConnector {
         let mut roots = RootCertStore::empty();
         let own = CertificateDer::from_pem_slice(self.pem.as_bytes()).unwrap();
         roots.add(own).unwrap();
         let provider = Arc::new(crypto::aws_lc_rs::default_provider());
-        let config = ClientConfig::builder_with_provider(provider)
+        let mut config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .unwrap()
             .with_root_certificates(roots)
             .with_no_client_auth();
+        let offered = protocols.iter().map(|name| name.as_bytes().to_vec());
+        config.alpn_protocols = offered.collect();
         TlsConnector::from(Arc::new(config))
     }
 }

@@ -372,6 +372,15 @@ impl Served {
         }
     }
 
+    /// Its resident memory.
+    pub(crate) fn resident_kib(&self) -> u64 {
+        let status = format!("/proc/{}/status", self.process.child.id());
+        let status = std::fs::read_to_string(status).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let value = line.and_then(|line| line.split_whitespace().next());
+        value.unwrap().parse().unwrap()
+    }
+
     /// Waits until it has said this.
     pub(crate) async fn says(&self, what: &str) {
         super::until(what, || self.said().contains(what)).await;
