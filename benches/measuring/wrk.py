@@ -7,8 +7,8 @@ from . import ground, work
 
 
 def write_script(file, key, *, method="GET", path=work.READ, body=None, members=work.MEMBERS, name="m%04d",
-                 headers=None, refused_share=0.0):
-    """4,096 requests for random members, sent over and over; `refused_share` of them to where LinkedIn says 403."""
+                 headers=None, refused_share=0.0, distinct=4096):
+    """`distinct` requests for random members, sent over and over; `refused_share` of them to where LinkedIn says 403."""
     fixed = work.request_headers(key) | (headers or {})
     if body is not None:
         fixed["Content-Type"] = "application/json"
@@ -19,17 +19,17 @@ function init()
   local headers = {{}}
 {lines}
   math.randomseed(1)
-  for n = 1, 4096 do
+  for n = 1, {distinct} do
     headers["Linkgate-Member"] = string.format("{name}", math.random(0, {members - 1}))
-    local path = n <= {refused_share} * 4096 and "{work.REFUSED}" or "{path}"
+    local path = n <= {refused_share} * {distinct} and "{work.REFUSED}" or "{path}"
     requests[n] = wrk.format("{method}", path, headers, {f"[[{body}]]" if body is not None else "nil"})
   end
-  for n = 4096, 2, -1 do
+  for n = {distinct}, 2, -1 do
     local other = math.random(1, n)
     requests[n], requests[other] = requests[other], requests[n]
   end
 end
-function request() at = at % 4096 + 1; return requests[at] end
+function request() at = at % {distinct} + 1; return requests[at] end
 function done(summary, latency)
   local e = summary.errors
   io.write(string.format('\\nJSON {{"requests":%d,"bytes":%d,"micros":%d,"broken":%d,"refused":%d,"p50":%d,"p99":%d}}\\n',

@@ -1,6 +1,7 @@
 """What a question of `scale` is answered with: a table, curves of some of its columns, and verdicts on bars."""
 
 import dataclasses
+import statistics
 
 
 @dataclasses.dataclass
@@ -20,7 +21,7 @@ class Answer:
     note: str = ""
 
 
-def unchanged(rows, figure, allowed=1.10):
-    """The last row's figure over the first's; more than `allowed` is a change."""
-    ratio = rows[-1][figure] / rows[0][figure]
-    return f"{figure}: last / first = {ratio:.2f} (unchanged: ≤ {allowed:g})", ratio <= allowed
+def unchanged(rows, figure, allowed=1.10, ends=1):
+    """The median of the last rows' figure over that of the first; more than `allowed` is a change."""
+    first, last = (statistics.median(row[figure] for row in some) for some in (rows[:ends], rows[-ends:]))
+    return f"{figure}: last / first = {last / first:.2f} (unchanged: ≤ {allowed:g})", last / first <= allowed
