@@ -29,30 +29,27 @@ pub(crate) fn member(n: u64) -> anyhow::Result<Member> {
 }
 
 /// Imports that member's grant.
-pub(crate) async fn import(
-    credentials: &Credentials,
-    n: u64,
-    expires_in: u64,
-) -> anyhow::Result<()> {
-    credentials
-        .import(&member(n)?, &answer(n, expires_in))
-        .await?;
+pub(crate) async fn import(credentials: &Credentials, n: u64, life: u64) -> anyhow::Result<()> {
+    credentials.import(&member(n)?, &answer(n, life)).await?;
     Ok(())
 }
 
 /// What LinkedIn's token endpoint would have said.
-fn answer(n: u64, expires_in: u64) -> String {
+fn answer(n: u64, life: u64) -> String {
     let token = |kind: &str| format!("{:x<TOKEN_LENGTH$}", format!("{kind}{n:07}-"));
     let (access, refresh) = (token("AQV"), token("AQW"));
     format!(
-        r#"{{"access_token":"{access}","expires_in":{expires_in},"refresh_token":"{refresh}","refresh_token_expires_in":{YEAR_SECS}}}"#
+        r#"{{"access_token":"{access}","expires_in":{life},"refresh_token":"{refresh}","refresh_token_expires_in":{YEAR_SECS}}}"#
     )
 }
 
-/// Credentials over the folder, which call nobody: nothing is renewed here.
-pub(crate) async fn credentials(folder: &Path) -> anyhow::Result<Credentials> {
+/// Credentials over the folder, which call nobody: nothing is renewed here. What is imported by them came
+/// so long ago.
+pub(crate) async fn credentials(folder: &Path, age: Duration) -> anyhow::Result<Credentials> {
     let url = format!("sqlite:{}", folder.join("linkgate.db").display());
     let (store, ring) = store::open(&url, folder.join("linkgate.key").as_path()).await?;
+    let clock = Clock::system();
+    clock.set_back(age);
     let nowhere = "http://127.0.0.1:9";
     let settings = Settings {
         applications: vec![Application {
@@ -85,7 +82,7 @@ pub(crate) async fn credentials(folder: &Path) -> anyhow::Result<Credentials> {
         store,
         live: LiveSecrets::new(ring.clone()),
         ring,
-        clock: Clock::system(),
+        clock,
         dialer,
         metrics: Metrics::default().shard(),
         house: tokio::runtime::Handle::current(),

@@ -1,4 +1,4 @@
-//! Makes a data folder with very many grants for `benches/scale`: `fill FOLDER COUNT EXPIRES_IN_SECS`.
+//! Makes a data folder with very many grants for `benches/scale`: `fill FOLDER COUNT LIFE_SECS AGE_SECS`.
 //!
 //! They are imported one by one by the same door as everybody's (`Credentials::import`), so what is
 //! sealed and saved is what users have.
@@ -6,7 +6,7 @@
 //! **Neighbours:** `grants` imports; `benches/measuring/scaling` starts this, and then `linkgate serve`
 //! on the folder.
 
-use std::{env, path::Path};
+use std::{env, path::Path, time::Duration};
 
 use anyhow::{Context as _, bail};
 
@@ -16,16 +16,15 @@ mod grants;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
     let words: Vec<String> = env::args().skip(1).collect();
-    let [folder, count, expires_in] = words.as_slice() else {
-        bail!("usage: fill FOLDER COUNT EXPIRES_IN_SECS");
+    let [folder, count, life, age] = words.as_slice() else {
+        bail!("usage: fill FOLDER COUNT LIFE_SECS AGE_SECS");
     };
-    let (count, expires_in) = (
-        count.parse().context("COUNT")?,
-        expires_in.parse().context("EXPIRES_IN_SECS")?,
-    );
-    let credentials = grants::credentials(Path::new(folder)).await?;
+    let count = count.parse().context("COUNT")?;
+    let life = life.parse().context("LIFE_SECS")?;
+    let age = Duration::from_secs(age.parse().context("AGE_SECS")?);
+    let credentials = grants::credentials(Path::new(folder), age).await?;
     for n in 0..count {
-        grants::import(&credentials, n, expires_in).await?;
+        grants::import(&credentials, n, life).await?;
     }
     credentials.drain().await;
     Ok(())

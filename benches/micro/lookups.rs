@@ -57,7 +57,7 @@ pub(crate) fn tokens(criterion: &mut Criterion) {
     for count in [1, 10_000] {
         let folder = tempfile::tempdir().unwrap();
         let credentials = runtime
-            .block_on(grants::credentials(folder.path()))
+            .block_on(grants::credentials(folder.path(), Duration::ZERO))
             .unwrap();
         runtime.block_on(async {
             for n in 0..count {

@@ -69,8 +69,6 @@ def main():
         bench = Bench(place, upstream, binary, fill, linkgate.members_data(place, binary, upstream), small,
                       asked.seconds or (1 if small else 5), asked.repeats or (1 if small else 3), asked.minutes or (0.5 if small else 10))
         answers = [answered(bench, name) for name in names]
-    if not small:
-        report.write()
     sys.exit(0 if all(is_so for answer in answers for _, is_so in answer.verdicts) else 1)
 
 
@@ -80,4 +78,5 @@ def answered(bench, name):
     print(report.verdicts(vars(answer)), flush=True)
     if not bench.is_small:
         report.keep(answer)
+        report.write()
     return answer

@@ -41,11 +41,12 @@ def point(bench, count, store, first):
     return row("grants", count, median_cost(costs), **{"MiB at rest": resident, "KiB a grant": each, "start s": running.start_seconds})
 
 
-def filled(bench, count, expires_in):
-    """A data folder with so many grants. Written in memory where there is room, as a million commits take a disk long."""
+def filled(bench, count, life, age=0):
+    """A data folder with so many grants, whose access tokens live `life` seconds and came `age` seconds ago. Written in
+    memory where there is room, as a million commits take a disk long."""
     folder = bench.fast_folder() / f"grants-{count}"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    words = ["taskset", "-c", f"{ground.PROXY_CORE},{ground.OTHER_CORE}", bench.fill, folder, count, expires_in]
+    words = ["taskset", "-c", f"{ground.PROXY_CORE},{ground.OTHER_CORE}", bench.fill, folder, count, life, age]
     subprocess.run([str(word) for word in words], check=True)
     return folder

@@ -18,5 +18,6 @@ def measured(bench):
             bench.tell(rows[-1])
     grown = rows[-1]["MiB resident"] - rows[1]["MiB resident"]
     return Answer("uptime", "Minutes under the same load", "minute", rows, ("CPU µs/request", "MiB resident"), False,
-                  [unchanged(rows, "CPU µs/request", ends=3), (f"resident memory grew by {grown:.1f} MiB after the first slices (flat: ≤ 4)", grown <= 4)],
+                  [unchanged(rows, "CPU µs/request", ends=3),
+                   (f"resident memory grew by {grown:.1f} MiB after the first slices (flat: ≤ 4)", grown <= 4)],
                   "64 connections as fast as they go, one call in a hundred failing and captured.")
