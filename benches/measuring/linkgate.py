@@ -39,11 +39,11 @@ class Linkgate:
     def new_key(self):
         return self.command("keys", "create", "bench", "--any-member").strip()
 
-    def metric(self, name):
-        """The sum of a metric over its labels."""
+    def metric(self, name, label=""):
+        """The sum of a metric over its labels, or over those series that have `label`."""
         with urllib.request.urlopen(f"http://127.0.0.1:{self.admin}/metrics", timeout=10) as answer:
             lines = answer.read().decode()
-        found = re.findall(rf"(?m)^{name}(?:\{{[^}}]*\}})? (\S+)$", lines)
+        found = re.findall(rf"(?m)^{name}(?:\{{[^}}]*{label}[^}}]*\}}){'' if label else '?'} (\S+)$", lines)
         return sum(map(float, found))
 
 

@@ -1,5 +1,5 @@
 """`benches/scale`: does a request cost the same when there is more of everything?
 
-One file a question: `grants`, `connections`, `failing`, `headers`, `uptime`, `wave`. Each gives `Answer`s; `command` is
+One file a question: `grants`, `connections`, `busy`, `failing`, `headers`, `uptime`, `wave`. Each gives `Answer`s; `command` is
 the command, `report` writes down.
 """

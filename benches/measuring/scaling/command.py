@@ -7,9 +7,9 @@ import shutil
 import sys
 
 from .. import ground, linkgate, origin, programs
-from . import connections, failing, grants, headers, report, uptime, wave
+from . import busy, connections, failing, grants, headers, report, uptime, wave
 
-QUESTIONS = {"grants": grants, "connections": connections, "failing": failing, "headers": headers, "uptime": uptime, "wave": wave}
+QUESTIONS = {"grants": grants, "connections": connections, "busy": busy, "failing": failing, "headers": headers, "uptime": uptime, "wave": wave}
 # A million grants take about as much on a disk.
 ROOM_BYTES = 6 << 30
 
@@ -42,7 +42,7 @@ class Bench:
 
 
 def options():
-    parser = argparse.ArgumentParser(prog="benches/scale", description=__doc__.partition(":")[0] + ".")
+    parser = argparse.ArgumentParser(prog="benches/scale", description="Does a request cost the same when there is more of everything?")
     add = parser.add_argument
     add("questions", nargs="*", metavar="QUESTION", help="of " + ", ".join(QUESTIONS) + " (default: all)")
     add("--small", action="store_true", help="fewer of everything, short; writes no results")

@@ -6,7 +6,7 @@ from .. import chart, ground, machine
 
 RESULTS = ground.BENCHES / "results"
 KEPT = RESULTS / "scale"
-ORDER = ("grants", "connections", "failing", "headers", "uptime", "wave")
+ORDER = ("grants", "connections", "busy", "failing", "headers", "uptime", "wave")
 
 
 def keep(answer):

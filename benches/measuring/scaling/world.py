@@ -1,9 +1,8 @@
 """One gateway for one point of a curve, and what a request costs it."""
 
 import contextlib
-import time
 
-from .. import linkgate, wrk
+from .. import ground, linkgate, wrk
 from ..comparing.rounds import cost
 
 # All alike, and yet all kept.
@@ -28,7 +27,14 @@ def gateway(bench, *, store=None, tune=None, patience=20):
 def request_cost(bench, running, key, *, seconds=None, connections=64, settle=lambda: None, **script):
     """CPU, rate and latencies of one load by wrk; `script` says what is asked."""
     file = wrk.write_script(bench.place.folder / "load.lua", key, **script)
-    return cost(running.process, lambda time_: wrk.load(file, running.port, connections, time_), seconds or bench.seconds, settle=settle)
+
+    def load(time_):
+        told = wrk.load(file, running.port, connections, time_)
+        if told["refused"] and not script.get("refused_share"):
+            ground.fail(f"{told['refused']} requests were refused")
+        return told
+
+    return cost(running.process, load, seconds or bench.seconds, settle=settle)
 
 
 def row(x, value, found, **more):
@@ -40,11 +46,3 @@ def row(x, value, found, **more):
 def median_cost(costs):
     """Of several measurements of one point that with the median CPU."""
     return sorted(costs, key=lambda each: each["cpu"])[len(costs) // 2]
-
-
-def until(what, is_so, seconds):
-    began = time.monotonic()
-    while not is_so():
-        assert time.monotonic() - began < seconds, f"waited in vain until {what}"
-        time.sleep(0.2)
-    return time.monotonic() - began
