@@ -17,14 +17,21 @@ use hyper_util::{
     rt::TokioIo,
 };
 use rustls::{ClientConfig, RootCertStore, pki_types::ServerName};
-use tokio::{net::TcpStream, time::timeout};
+use tokio::{
+    net::TcpStream,
+    time::{Instant, timeout},
+};
 use tokio_rustls::TlsConnector;
 use tower::{Service as _, ServiceExt as _};
 
+use steps::TimedResolver;
+
 mod roots;
+mod steps;
 mod stream;
 mod trip;
 
+pub use steps::Timed;
 pub use stream::Stream;
 pub use trip::{Answer, NoAnswer, retry_after};
 
@@ -220,14 +227,37 @@ impl Dialer {
     /// # Errors
     /// [`DialError`]; in every case nothing was sent but handshakes.
     pub async fn dial(&self, target: &BaseUrl, alpn: Alpn) -> Result<Dialed, DialError> {
+        self.dial_timed(target, alpn, &Timed::default()).await
+    }
+
+    /// The same; `times` tells how long its steps took, as far as it came.
+    ///
+    /// # Errors
+    /// [`DialError`]; in every case nothing was sent but handshakes.
+    pub async fn dial_timed(
+        &self,
+        target: &BaseUrl,
+        alpn: Alpn,
+        times: &Timed,
+    ) -> Result<Dialed, DialError> {
         let limit = self.0.settings.connect_time;
-        timeout(limit, self.connect(target, alpn))
+        timeout(limit, self.connect(target, alpn, times))
             .await
             .unwrap_or(Err(DialError::Timeout(limit)))
     }
 
-    async fn connect(&self, target: &BaseUrl, alpn: Alpn) -> Result<Dialed, DialError> {
-        let tcp = self.tcp(target).await?;
+    async fn connect(
+        &self,
+        target: &BaseUrl,
+        alpn: Alpn,
+        times: &Timed,
+    ) -> Result<Dialed, DialError> {
+        let began = Instant::now();
+        let tcp = self.tcp(target, times).await;
+        if !matches!(tcp, Err(DialError::Dns(_))) {
+            times.tcp_ended(began);
+        }
+        let tcp = tcp?;
         if !target.is_tls() {
             return Ok(Dialed {
                 stream: Stream::Plain(tcp),
@@ -240,10 +270,12 @@ impl Dialer {
         };
         let name = ServerName::try_from(target.host.clone())
             .map_err(|error| DialError::Tls(error.to_string()))?;
-        let tls = TlsConnector::from(Arc::clone(config))
+        let began = Instant::now();
+        let shaken = TlsConnector::from(Arc::clone(config))
             .connect(name, tcp)
-            .await
-            .map_err(|error| DialError::Tls(error.to_string()))?;
+            .await;
+        times.tls_ended(began);
+        let tls = shaken.map_err(|error| DialError::Tls(error.to_string()))?;
         let is_http2 = tls.get_ref().1.alpn_protocol() == Some(b"h2");
         Ok(Dialed {
             stream: Stream::Tls(Box::new(tls)),
@@ -251,14 +283,14 @@ impl Dialer {
         })
     }
 
-    async fn tcp(&self, target: &BaseUrl) -> Result<TcpStream, DialError> {
+    async fn tcp(&self, target: &BaseUrl, times: &Timed) -> Result<TcpStream, DialError> {
         let uri = Uri::builder()
             .scheme(if target.tls { "https" } else { "http" })
             .authority(target.authority.clone())
             .path_and_query("/")
             .build()
             .map_err(|error| DialError::Connect(error.to_string()))?;
-        let mut http = HttpConnector::new();
+        let mut http = HttpConnector::new_with_resolver(TimedResolver::new(times));
         http.enforce_http(false);
         http.set_nodelay(true);
         let connected = match &self.0.settings.proxy_url {
@@ -270,7 +302,7 @@ impl Dialer {
 
     async fn tunnel(
         &self,
-        http: HttpConnector,
+        http: HttpConnector<TimedResolver>,
         proxy: Uri,
         uri: Uri,
     ) -> Result<TokioIo<TcpStream>, DialError> {

@@ -264,15 +264,35 @@ impl Broken {
     }
 }
 
-/// Where an attempt's time went; all from the start of the attempt.
+/// Where an attempt's time went.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Timings {
-    /// Until a connection was there: zero for a pooled one.
+    /// Waited by us before the attempt: backoff, `Retry-After`, LinkedIn's lag.
+    pub waited: Duration,
+    /// Waited for a token before the attempt.
+    pub token: Duration,
+    /// Steps of making the connection, if one was made for it.
+    pub steps: Option<Steps>,
+    /// From the attempt's start until a connection was there: next to nothing for a pooled one.
     pub connected: Option<Duration>,
-    /// Until the first byte of the answer's head.
+    /// From the attempt's start until all of the request had been taken from the caller and there was a connection
+    /// for it; none while some of it was missing.
+    pub sent: Option<Duration>,
+    /// From the attempt's start until the first byte of the answer's head.
     pub first_byte: Option<Duration>,
-    /// Until the answer's body ended.
+    /// From the attempt's start until the answer's body ended, or the attempt did without one.
     pub ended: Option<Duration>,
+}
+
+/// How long each step of making a connection took; none for a step that was not needed or not reached.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Steps {
+    /// Looking up the host's name, or the corporate proxy's.
+    pub dns: Option<Duration>,
+    /// TCP, and the corporate proxy's CONNECT.
+    pub connect: Option<Duration>,
+    /// The TLS handshake.
+    pub tls: Option<Duration>,
 }
 
 /// One trip to LinkedIn.

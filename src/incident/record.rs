@@ -119,7 +119,17 @@ struct Sent {
 
 #[derive(Debug, Serialize)]
 struct TimingsSeen {
+    /// Waited by us before the attempt.
+    wait_ms: f64,
+    /// Waited for a token before the attempt.
+    token_ms: f64,
+    /// The three steps of making its connection; a pooled one needs none.
+    dns_ms: Option<f64>,
+    connect_ms: Option<f64>,
+    tls_ms: Option<f64>,
+    /// These four from the attempt's start.
     connected_ms: Option<f64>,
+    sent_ms: Option<f64>,
     first_byte_ms: Option<f64>,
     ended_ms: Option<f64>,
 }

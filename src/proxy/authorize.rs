@@ -266,7 +266,7 @@ where
     }
 
     async fn wait_out_lag(&self, wait: Duration) {
-        self.exchange.add_linkedin_time(wait);
+        self.exchange.note_wait(wait);
         sleep(wait).await;
     }
 

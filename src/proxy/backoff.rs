@@ -73,7 +73,8 @@ where
         if let Ok(answer) = ended {
             Box::pin(discard(&thread, &exchange, answer)).await;
         }
-        exchange.add_linkedin_time(wait);
+        exchange.end_trip();
+        exchange.note_wait(wait);
         sleep(wait).await;
         tries += 1;
         debug_assert!(tries <= retry.max_retries);

@@ -82,6 +82,7 @@ pub(crate) async fn attempt(thread: Rc<Thread>, sending: Sending) -> Result<Answ
         Err(Late) => late(&exchange, began.elapsed()),
     };
     exchange.note_lost();
+    exchange.end_trip();
     Err(lost)
 }
 
@@ -94,7 +95,7 @@ async fn round_trip(
     began: Instant,
 ) -> Result<Answer, Lost> {
     let mut lease = pool
-        .take(exchange.class.is_write(), began)
+        .take(exchange.class.is_write(), began, || exchange.time_steps())
         .await
         .map_err(|error| not_connected(exchange, &error))?;
     exchange.take_connection(&lease);

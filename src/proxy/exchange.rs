@@ -23,6 +23,7 @@ use tokio::time::Instant;
 use crate::{
     callers::Key,
     credentials::{Refused, Token, Verdict},
+    dial::Timed,
     exchange::{Attempt, Broken, ExchangeId, Head, KeptBody, Member, Outcome, Timings, TokenUsed},
     metrics::AttemptReason,
 };
@@ -75,6 +76,8 @@ pub(crate) struct Exchange {
     pub(crate) linkedin_time: Cell<Duration>,
     /// Time spent waiting for a token.
     pub(crate) token_time: Cell<Duration>,
+    /// Waited by us since the last attempt.
+    pub(crate) waited: Cell<Duration>,
     /// The rest, once it was asked for.
     pub(crate) own_time: Cell<Option<Duration>>,
     /// Why the answer is our own, if it is.
@@ -133,8 +136,16 @@ pub(crate) struct Trip {
     pub(crate) is_reused: bool,
     /// The connection's byte counter when the attempt took it.
     pub(crate) written_before: u64,
+    /// Waited by us before it.
+    pub(crate) waited: Duration,
+    /// Waited for tokens in the whole exchange, when it began.
+    pub(crate) token_before: Duration,
+    /// How long making its connection took, if one was made.
+    pub(crate) steps: Option<Timed>,
     pub(crate) connected: Option<Duration>,
     pub(crate) first_byte: Option<Duration>,
+    /// When it was over, if another thing came behind it.
+    pub(crate) ended: Option<Duration>,
     pub(crate) status: Option<StatusCode>,
     pub(crate) broken: Option<(Broken, String)>,
     pub(crate) then: Option<String>,
@@ -156,10 +167,19 @@ pub(crate) struct KeptHeads {
 }
 
 impl Trip {
-    pub(crate) fn new(began: Instant, token: Token) -> Self {
+    pub(crate) fn new(
+        began: Instant,
+        token: Token,
+        waited: Duration,
+        token_before: Duration,
+    ) -> Self {
         Self {
             began,
             token,
+            waited,
+            token_before,
+            steps: None,
+            ended: None,
             tap: None,
             is_http2: false,
             is_reused: false,
@@ -214,9 +234,33 @@ impl Trip {
         }));
     }
 
-    /// The attempt as the record knows it.
-    pub(crate) fn into_attempt(mut self, exchange: &Exchange, url: String) -> Attempt {
+    /// Until the request was whole, and there was a connection for it.
+    fn sent(&self, exchange: &Exchange) -> Option<Duration> {
+        let body = exchange.body();
+        let connected = self.connected.filter(|_| body.is_through())?;
+        let came = body.came();
+        let came = came.map(|came| came.saturating_duration_since(self.began));
+        Some(connected.max(came.unwrap_or_default()))
+    }
+
+    /// The attempt as the record knows it; `token_before` is what had been waited for tokens before the
+    /// attempt in front of it.
+    pub(crate) fn into_attempt(
+        mut self,
+        exchange: &Exchange,
+        url: String,
+        token_before: Duration,
+    ) -> Attempt {
         self.keep_heads();
+        let timings = Timings {
+            waited: self.waited,
+            token: self.token_before.saturating_sub(token_before),
+            steps: self.steps.as_ref().map(Timed::steps),
+            connected: self.connected,
+            sent: self.sent(exchange),
+            first_byte: self.first_byte,
+            ended: Some(self.ended.unwrap_or_else(|| self.began.elapsed())),
+        };
         let kept = *self.kept.unwrap_or_default();
         let now = exchange.started_micros / 1_000_000;
         Attempt {
@@ -240,11 +284,7 @@ impl Trip {
             informational: self.informational,
             body: self.body,
             broken: self.broken,
-            timings: Timings {
-                connected: self.connected,
-                first_byte: self.first_byte,
-                ended: Some(self.began.elapsed()),
-            },
+            timings,
             then: self.then,
         }
     }
@@ -299,7 +339,28 @@ impl Exchange {
 
     /// Begins an attempt.
     pub(crate) fn begin_trip(&self, began: Instant, token: Token) {
-        self.trips.borrow_mut().push(Trip::new(began, token));
+        let trip = Trip::new(began, token, self.waited.take(), self.token_time.get());
+        self.trips.borrow_mut().push(trip);
+    }
+
+    /// The attempt is over, and something else comes behind it.
+    pub(crate) fn end_trip(&self) {
+        self.with_trip(|trip| {
+            trip.ended.get_or_insert_with(|| trip.began.elapsed());
+        });
+    }
+
+    /// A connection is made for the attempt: takes down how long that takes.
+    pub(crate) fn time_steps(&self) -> Timed {
+        let steps = Timed::default();
+        self.with_trip(|trip| trip.steps = Some(steps.clone()));
+        steps
+    }
+
+    /// Notes a wait of ours before the next attempt. It is LinkedIn's doing, and so its time.
+    pub(crate) fn note_wait(&self, wait: Duration) {
+        self.waited.set(self.waited.get() + wait);
+        self.add_linkedin_time(wait);
     }
 
     /// The attempt has a connection.

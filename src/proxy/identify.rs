@@ -72,6 +72,7 @@ fn begin(thread: &Rc<Thread>, arrival: Arrival) -> Call {
         outcome: Cell::new(Outcome::NotSent),
         linkedin_time: Cell::new(Duration::ZERO),
         token_time: Cell::new(Duration::ZERO),
+        waited: Cell::default(),
         own_time: Cell::new(None),
         failure: RefCell::default(),
         verdict: OnceCell::new(),

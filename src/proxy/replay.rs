@@ -224,6 +224,12 @@ impl Replay {
         }
     }
 
+    /// When its last bytes came, if they were waited for.
+    pub(crate) fn came(&self) -> Option<Instant> {
+        let (_, last) = self.0.as_ref()?.flow.get()?;
+        Some(last)
+    }
+
     /// How the caller's side broke, if it did.
     pub(crate) fn broken(&self) -> Option<BodyBroken> {
         self.0.as_ref().and_then(|shared| shared.broken.get())

@@ -7,7 +7,7 @@ use data_encoding::BASE64;
 
 use super::{Answer, AttemptMade, HeadersSeen, LinkedInIds, Request, Sent, TimingsSeen, timestamp};
 use crate::{
-    exchange::{Attempt, KeptBody},
+    exchange::{Attempt, KeptBody, Timings},
     incident::{
         AnswerGiven, Incident, RequestSeen, Settings,
         body::{self, BodyNote, Keep},
@@ -118,11 +118,7 @@ impl<'a> Pen<'a> {
             error_detail: attempt.broken.as_ref().map(|(_, detail)| self.text(detail)),
             body: self.body(&attempt.body, head.as_deref().unwrap_or_default()),
             head: headers(&head),
-            timings: TimingsSeen {
-                connected_ms: attempt.timings.connected.map(millis),
-                first_byte_ms: attempt.timings.first_byte.map(millis),
-                ended_ms: attempt.timings.ended.map(millis),
-            },
+            timings: timings(&attempt.timings),
             then: attempt.then.as_deref().map(|then| self.text(then)),
         }
     }
@@ -190,6 +186,21 @@ impl<'a> Pen<'a> {
         let has_any =
             ids.x_li_uuid.is_some() || ids.x_li_request_id.is_some() || ids.x_li_fabric.is_some();
         has_any.then_some(ids)
+    }
+}
+
+fn timings(timings: &Timings) -> TimingsSeen {
+    let steps = timings.steps.unwrap_or_default();
+    TimingsSeen {
+        wait_ms: millis(timings.waited),
+        token_ms: millis(timings.token),
+        dns_ms: steps.dns.map(millis),
+        connect_ms: steps.connect.map(millis),
+        tls_ms: steps.tls.map(millis),
+        connected_ms: timings.connected.map(millis),
+        sent_ms: timings.sent.map(millis),
+        first_byte_ms: timings.first_byte.map(millis),
+        ended_ms: timings.ended.map(millis),
     }
 }
 

@@ -55,6 +55,9 @@ impl Refusal {
             .await;
         let show = thread.replay_limits.show_bytes;
         exchange.with_trip(|trip| trip.body = gathered.kept(show));
+        if gathered.is_whole {
+            exchange.end_trip();
+        }
         let bytes = gathered.concat();
         let number = code(&parts.headers, &bytes);
         let body = if gathered.is_whole {

@@ -130,9 +130,13 @@ fn attempts(thread: &Thread, exchange: &Exchange) -> Vec<Attempt> {
                 admitted.target
             )
         });
+    let mut token_before = std::time::Duration::ZERO;
     trips
         .into_iter()
-        .map(|trip| trip.into_attempt(exchange, url.clone()))
+        .map(|trip| {
+            let before = std::mem::replace(&mut token_before, trip.token_before);
+            trip.into_attempt(exchange, url.clone(), before)
+        })
         .collect()
 }
 

@@ -28,7 +28,7 @@ use hyper::{
 use hyper_util::rt::TokioIo;
 use tokio::time::Instant;
 
-use crate::dial::{Alpn, BaseUrl, DialError, Dialer, Stream};
+use crate::dial::{Alpn, BaseUrl, DialError, Dialer, Stream, Timed};
 
 use super::{
     super::{
@@ -160,23 +160,29 @@ impl Pool {
         &self.0.target
     }
 
-    /// Takes a pooled connection or makes one; `now` is the moment of the call.
+    /// Takes a pooled connection or makes one; `now` is the moment of the call. `times` is asked for only
+    /// where one is made, and told how long that took.
     ///
     /// # Errors
     /// [`DialError`]: nothing was sent.
-    pub(crate) async fn take(&self, is_write: bool, now: Instant) -> Result<Lease, DialError> {
+    pub(crate) async fn take(
+        &self,
+        is_write: bool,
+        now: Instant,
+        times: impl FnOnce() -> Timed,
+    ) -> Result<Lease, DialError> {
         if let Some(lease) = self.pooled(is_write, now).await {
             return Ok(lease);
         }
         if !self.may_speak_http2() {
-            return Box::pin(self.connect(Alpn::Http1)).await;
+            return Box::pin(self.connect(Alpn::Http1, times())).await;
         }
         // Whoever comes first connects; the others may find a shared connection when it is made.
         let first = Rc::clone(&self.0.first);
         let _turn = first.lock().await;
         match self.multiplexed() {
             Some(lease) => Ok(lease),
-            None => Box::pin(self.connect(Alpn::Http2OrHttp1)).await,
+            None => Box::pin(self.connect(Alpn::Http2OrHttp1, times())).await,
         }
     }
 
@@ -253,8 +259,9 @@ impl Pool {
         })
     }
 
-    async fn connect(&self, alpn: Alpn) -> Result<Lease, DialError> {
-        let dialed = self.0.dialer.dial(&self.0.target, alpn).await?;
+    async fn connect(&self, alpn: Alpn, times: Timed) -> Result<Lease, DialError> {
+        let dialer = &self.0.dialer;
+        let dialed = dialer.dial_timed(&self.0.target, alpn, &times).await?;
         if alpn == Alpn::Http2OrHttp1 {
             self.0.speaks_http2.set(Some(dialed.is_http2));
         }
