@@ -1,10 +1,7 @@
 //! `linkgate incidents`: reading the support log. Needs neither a running gateway nor a key; bodies
 //! are shown where a running gateway opens them.
 
-use std::{
-    io::{self, Write as _},
-    path::Path,
-};
+use std::{io, path::Path};
 
 use clap::Subcommand;
 
@@ -21,6 +18,7 @@ use super::{End, print, reach};
 mod bodies;
 mod export;
 mod list;
+mod show;
 mod tail;
 mod wanted;
 
@@ -28,14 +26,10 @@ mod wanted;
 pub(super) enum Command {
     /// List incidents, the newest first
     List(list::Options),
-    /// Show one incident whole
-    Show {
-        /// Its id, or the first 8 characters or more
-        id: String,
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
-    },
+    /// Show one incident whole: why it happened, where the time went, everything that was sent and came
+    Show(show::Options),
+    /// Say why an incident happened, and what to try
+    Explain(show::ExplainOptions),
     /// Print the last incidents, and with -f what happens from then on until Ctrl-C
     Tail(tail::Options),
     /// Hand incidents on: a ticket for LinkedIn, HAR, curl, JSON, or all of it in one archive
@@ -47,7 +41,8 @@ pub(super) fn run(command: Command, file: &Path, environment: &Environment) -> R
     let log = Incidents::open(&places.incidents);
     match command {
         Command::List(options) => list::run(&log, &options),
-        Command::Show { id, json } => show(&log, &places, &id, json),
+        Command::Show(options) => show::run(&log, &places, &options),
+        Command::Explain(options) => show::explain(&log, &places, &options),
         Command::Tail(options) => tail::run(&log, &options),
         Command::Export(options) => export::run(&log, &places, &options),
     }
@@ -80,14 +75,4 @@ fn one(log: &Incidents, id: &str) -> Result<Record, End> {
             ids.join(" ")
         ))),
     }
-}
-
-fn show(log: &Incidents, places: &Places, id: &str, json: bool) -> Result<(), End> {
-    let record = one(log, id)?;
-    let record = reach::runtime()?.block_on(bodies::open(record, &places.control_socket));
-    if json {
-        return Ok(print::json(record.json())?);
-    }
-    write!(io::stdout().lock(), "{}", page::render(&record))?;
-    Ok(())
 }

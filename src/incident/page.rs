@@ -7,7 +7,12 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use super::reader::Record;
+use super::{explain::Finding, reader::Record};
+
+mod timeline;
+mod why;
+
+pub use why::explained;
 
 /// One row of a list.
 pub fn line(record: &Record) -> String {
@@ -66,17 +71,25 @@ fn who(record: &Record) -> String {
     }
 }
 
-/// The whole page of one record.
+/// The whole page of one record; nothing is said about its cause.
 pub fn render(record: &Record) -> String {
+    whole(record, &[])
+}
+
+/// The whole page of one record, with why it happened at the top.
+pub fn whole(record: &Record, findings: &[Finding]) -> String {
     let mut page = Page(String::new());
     if !record.is_incident() {
         page.row("note", &note(record));
         return page.0;
     }
+    page.line(&shown(record.verdict().unwrap_or("-")));
+    page.line("");
+    page.findings(findings);
     page.summary(record);
+    page.timeline(record);
     page.request(record);
-    let attempts = record.json().pointer("/attempts").and_then(Value::as_array);
-    for attempt in attempts.into_iter().flatten() {
+    for attempt in record.attempts() {
         page.attempt(attempt);
     }
     if let Some(answer) = record
@@ -113,8 +126,6 @@ impl Page {
 
     fn summary(&mut self, record: &Record) {
         let json = record.json();
-        self.line(&shown(record.verdict().unwrap_or("-")));
-        self.line("");
         self.row("incident", &value(json, "/id"));
         let took = format!(
             "{} (took {} ms)",
@@ -128,6 +139,8 @@ impl Page {
         for (name, path) in [
             ("code", "/code"),
             ("linkedin code", "/linkedin_code"),
+            ("it is about", "/linkedin_about"),
+            ("api version", "/linkedin_version"),
             ("signature", "/signature"),
             ("caller", "/caller"),
             ("key", "/key_id"),
@@ -170,6 +183,10 @@ impl Page {
         self.title(&format!(
             "attempt {n}, {started} ms after the start, token {token}"
         ));
+        if attempt.get("token_age_secs").is_some_and(Value::is_number) {
+            let age = value(attempt, "/token_age_secs");
+            self.row("token age", &format!("{age} s"));
+        }
         let [method, url, bytes] =
             ["/sent/method", "/sent/url", "/sent/bytes"].map(|path| value(attempt, path));
         self.line(&format!("{method} {url} ({bytes} bytes sent)"));
@@ -187,16 +204,9 @@ impl Page {
             let [error, detail] = ["/error", "/error_detail"].map(|path| value(attempt, path));
             self.row("broke", &format!("{error}: {detail}"));
         }
-        let timings = [
-            "/timings/connected_ms",
-            "/timings/first_byte_ms",
-            "/timings/ended_ms",
-        ];
-        let [connected, first_byte, ended] = timings.map(|path| value(attempt, path));
-        self.row(
-            "times",
-            &format!("connected {connected} ms, first byte {first_byte} ms, ended {ended} ms"),
-        );
+        let is_reused = attempt.get("reused_connection") == Some(&Value::Bool(true));
+        let connection = if is_reused { "pooled" } else { "made for it" };
+        self.row("connection", connection);
         if attempt.get("then").is_some_and(Value::is_string) {
             self.row("then", &value(attempt, "/then"));
         }
@@ -261,9 +271,11 @@ impl Page {
             ("x-li-request-id", "/x_li_request_id"),
             ("x-li-fabric", "/x_li_fabric"),
             ("their clock", "/time"),
+            ("ahead by", "/skew_ms"),
         ] {
-            if linkedin.pointer(path).is_some_and(Value::is_string) {
-                self.row(name, &value(linkedin, path));
+            let unit = if path == "/skew_ms" { " ms" } else { "" };
+            if linkedin.pointer(path).is_some_and(|id| !id.is_null()) {
+                self.row(name, &(value(linkedin, path) + unit));
             }
         }
     }

@@ -20,6 +20,7 @@ mod filter;
 mod follow;
 mod lines;
 mod listing;
+mod raw;
 mod record;
 mod search;
 mod signatures;

@@ -15,6 +15,7 @@ mod days;
 mod door;
 mod edge;
 mod expiry;
+mod explain;
 mod exports;
 mod finding;
 mod frozen;

@@ -106,19 +106,6 @@ impl<'a> Case<'a> {
         header(self.record.attempts().last()?, name)
     }
 
-    /// Name and size of each header as sent, else as the caller sent it.
-    pub(super) fn sent_header_sizes(&self) -> impl Iterator<Item = (&'a str, usize)> + use<'a> {
-        let json = self.record.json();
-        let last = self.record.attempts().last();
-        let sent = last.and_then(|attempt| attempt.pointer("/sent/headers")?.as_array());
-        let asked = || json.pointer("/request/headers")?.as_array();
-        let headers = sent.or_else(asked).map(Vec::as_slice).unwrap_or_default();
-        headers.iter().filter_map(|header| {
-            let (name, value) = (header.get(0)?.as_str()?, header.get(1)?.as_str()?);
-            Some((name, name.len() + value.len() + 4))
-        })
-    }
-
     /// Whether LinkedIn was asked to change something (a tunnelled query is a read).
     pub(super) fn is_write(&self) -> bool {
         let method = self.record.method().unwrap_or_default();

@@ -29,8 +29,9 @@ pub(super) fn query(case: &Case<'_>) -> Option<Finding> {
 pub(super) fn head(case: &Case<'_>) -> Option<Finding> {
     let is_it = case.is_answered(414) && case.query().len() <= QUERY;
     is_it.then(|| {
-        let sent: usize = case.sent_header_sizes().map(|(_, size)| size).sum();
-        let largest = case.sent_header_sizes().max_by_key(|(_, size)| *size);
+        let last = case.record.attempts().last();
+        let sent = last.and_then(|attempt| attempt.pointer("/sent/bytes")?.as_u64());
+        let has_cookies = case.header("cookie").is_some();
         Finding::new(
             "head_too_large",
             "LinkedIn found URL or headers too long: it takes 8 KB of URL, 4 KB of one path segment, and 28 KB of \
@@ -39,10 +40,8 @@ pub(super) fn head(case: &Case<'_>) -> Option<Finding> {
              at once.",
         )
         .seen(format!("the URL has {} bytes", case.target().len()))
-        .seen(format!("the headers have about {sent} bytes"))
-        .seen_if(largest.map(|(name, size)| {
-            format!("the largest header is {}, with {size} bytes", cut(name))
-        }))
+        .seen_if(sent.map(|bytes| format!("{bytes} bytes of the request were sent")))
+        .seen_if(has_cookies.then_some("the app sends cookies"))
         .seen_if(case.answered())
     })
 }

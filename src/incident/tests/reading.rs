@@ -97,8 +97,17 @@ async fn a_page_shows_the_attempts_and_no_control_character() {
     world.recorder.record(incident).await.unwrap();
 
     let record = world.records().remove(0);
-    let page = page::render(&record);
+    let hostile = "a\u{1b}[31m\n\u{202e}b";
+    let finding = explain::Finding {
+        rule: "by_fault",
+        says: hostile.into(),
+        evidence: vec![hostile.into()],
+        what_to_try: hostile.into(),
+    };
+    let page = page::whole(&record, &[finding]);
     for part in [
+        "where the time went",
+        "by_fault",
         "attempt 2, 1.5 ms",
         "x-twice: 2",
         "their clock",
