@@ -42,7 +42,10 @@ def main():
 
 
 def options():
-    parser = argparse.ArgumentParser(prog="benches/instructions", description="How many instructions one good exchange costs in user space, counted by callgrind.")
+    parser = argparse.ArgumentParser(
+        prog="benches/instructions",
+        description="How many instructions one good exchange costs in user space, counted by callgrind.",
+    )
     add = parser.add_argument
     add("--binary", type=pathlib.Path, help="the linkgate to measure (default: a release build of this repository)")
     add("--requests", type=int, default=3200, help="how many are counted (default 3200)")

@@ -14,7 +14,10 @@ MEASURED = {"callers": callers.measured, "failing": failing.measured}
 
 
 def options():
-    parser = argparse.ArgumentParser(prog="benches/compare", description="What the same work costs in Linkgate and in other proxies, in interleaved, paired rounds.")
+    parser = argparse.ArgumentParser(
+        prog="benches/compare",
+        description="What the same work costs in Linkgate and in other proxies, in interleaved, paired rounds.",
+    )
     add = parser.add_argument
     add("scenarios", nargs="*", metavar="SCENARIO",
         help="of " + ", ".join(SCENARIOS) + " (default: all; with --quick: h1 against nginx)")
