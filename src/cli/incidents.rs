@@ -19,6 +19,7 @@ mod bodies;
 mod export;
 mod list;
 mod show;
+mod stats;
 mod tail;
 mod wanted;
 
@@ -32,6 +33,8 @@ pub(super) enum Command {
     Explain(show::ExplainOptions),
     /// Print the last incidents, and with -f what happens from then on until Ctrl-C
     Tail(tail::Options),
+    /// Count incidents by fault, status, caller and member, and group what is alike
+    Stats(stats::Options),
     /// Hand incidents on: a ticket for LinkedIn, HAR, curl, JSON, or all of it in one archive
     Export(export::Options),
 }
@@ -44,6 +47,7 @@ pub(super) fn run(command: Command, file: &Path, environment: &Environment) -> R
         Command::Show(options) => show::run(&log, &places, &options),
         Command::Explain(options) => show::explain(&log, &places, &options),
         Command::Tail(options) => tail::run(&log, &options),
+        Command::Stats(options) => stats::run(&log, &options),
         Command::Export(options) => export::run(&log, &places, &options),
     }
 }

@@ -135,3 +135,59 @@ async fn a_tail_that_does_not_follow_prints_the_last_ones_and_ends() {
         "{filtered}"
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stats_count_by_fault_status_caller_and_member_and_group_what_is_alike() {
+    let linkedin = Sandbox::start();
+    let story = Story::play(&linkedin).await;
+
+    let json = story.place.done(&["incidents", "stats", "--json"], "");
+    let table = story.place.done(&["incidents", "stats"], "");
+    let narrowed = story
+        .place
+        .done(&["incidents", "stats", "--json", "--member", "ada"], "");
+    let before = [
+        "incidents",
+        "stats",
+        "--json",
+        "--until",
+        "2020-01-01T00:00:00Z",
+    ];
+    let nothing: Value = serde_json::from_str(&story.place.done(&before, "")).unwrap();
+
+    let stats: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(stats["total"], 3);
+    for (list, name, count) in [
+        ("faults", "caller", 2),
+        ("faults", "linkedin", 1),
+        ("statuses", "503", 1),
+        ("callers", "app", 2),
+        ("members", "grace", 1),
+    ] {
+        let counts = stats[list].as_array().unwrap();
+        let found = counts.iter().find(|found| found["name"] == name).unwrap();
+        assert_eq!(found["count"], count, "{list} {name}: {stats}");
+    }
+    let groups = stats["groups"].as_array().unwrap();
+    assert_eq!(groups.len(), 3, "{stats}");
+    let post = groups
+        .iter()
+        .find(|group| group["last_id"] == story.ids[0])
+        .unwrap();
+    assert_eq!(
+        (&post["new"], &post["members"]),
+        (&true.into(), &1.into()),
+        "{post}"
+    );
+    for word in [
+        "3 incidents from ",
+        "STATUS",
+        "SIGNATURE",
+        "POST /rest/posts?q=x 503",
+    ] {
+        assert!(table.contains(word), "{word}\n{table}");
+    }
+    let narrowed: Value = serde_json::from_str(&narrowed).unwrap();
+    assert_eq!(narrowed["total"], 1);
+    assert_eq!(nothing["total"], 0);
+}

@@ -302,6 +302,8 @@ fn ask_commands(place: &Place, sinks: &mut Sinks) {
         &["incidents", "list"],
         &["incidents", "list", "--json"],
         &["incidents", "tail"],
+        &["incidents", "stats"],
+        &["incidents", "stats", "--json"],
         &["incidents", "tail", "-n", "1000", "--json"],
         &["alerts", "test"],
         &["alerts", "list", "--json"],
