@@ -13,6 +13,7 @@ use linkgate::{
 use crate::support::{Gateway, post_saying, until};
 
 mod rows;
+mod schema;
 mod times;
 
 use rows::ROWS;
@@ -53,12 +54,15 @@ async fn what_the_sandbox_answers_is_explained() {
 
         let rule = row.rule;
         assert_eq!(reply.status, row.status, "{rule}: {}", reply.text());
+        // An answer that is good in the end does not wait for its record.
+        until("it is recorded", || gateway.find(reply.id()).is_some()).await;
         let record = gateway.incident(reply.id());
         let found = explained(gateway.incidents(), &record).await;
         let finding = found.iter().find(|finding| finding.rule == rule);
         let finding = finding.unwrap_or_else(|| panic!("{rule}: {found:#?} {:#}", record.json()));
         let text = format!("{finding:?}");
         assert!(text.contains(row.part), "{rule}: {text}");
+        assert!(schema::check(&gateway.incidents()) > 0);
         let quiet = found.iter().filter(|finding| finding.rule == "by_fault");
         assert_eq!(quiet.count(), usize::from(rule == "by_fault"), "{rule}");
     }
@@ -109,6 +113,7 @@ async fn a_caller_that_left_is_explained() {
     let record = gateway.incident_where("it is recorded", is_it).await;
     let found = explained(gateway.incidents(), &record).await;
     assert_eq!(found[0].rule, "caller_left", "{found:?}");
+    schema::check(&gateway.incidents());
 }
 
 /// A GET for grace by another program.

@@ -100,6 +100,11 @@ async fn waits_stand_before_the_attempt_that_they_delayed() {
     linkedin.fault(Fault::on("GET /v2/userinfo", busy));
     let second = gateway.get("/v2/userinfo", "ada").await;
 
+    let is_there = |reply: &crate::support::Reply| gateway.find(reply.id()).is_some();
+    until("both are recorded", || {
+        is_there(&first) && is_there(&second)
+    })
+    .await;
     let renewed = times(&gateway.incident(first.id()));
     assert_eq!(renewed.len(), 2, "{renewed:?}");
     assert!(ms(&renewed[1], "token_ms") >= 50.0, "{renewed:?}");
