@@ -28,7 +28,7 @@ use crate::{
     credentials::{self, BadSettings, Credentials, Foundations},
     dial::{BadRoots, Dialer},
     exchange::Member,
-    incident::{Log, Recorder, reader::Incidents, redact::Redaction},
+    incident::{Log, Recorder, index::keeper::Keeper, reader::Incidents, redact::Redaction},
     keyring::{KeyRing, LiveSecrets},
     metrics::Metrics,
     operators::Operators,
@@ -190,6 +190,7 @@ pub struct App {
     foundation: Foundation,
     status: Arc<Status>,
     log: Log,
+    keeper: Keeper,
     alerting: alerts::Running,
     admin: Admin,
     connect: Option<(Connect, Listener)>,
@@ -206,6 +207,7 @@ impl App {
     pub async fn start(config: Config) -> Result<Self, StartError> {
         let foundation = Foundation::lay(&config).await?;
         let (recorder, log) = start_log(&config, &foundation)?;
+        let keeper = start_keeper(&config)?;
         let door = door(&config, &foundation);
         let proxy = start_proxy(&config, &foundation, recorder.clone(), door.as_ref()).await?;
         let callers_address = proxy.local_addr();
@@ -216,6 +218,7 @@ impl App {
             foundation.credentials.clone(),
             foundation.alerts.clone(),
             foundation.metrics.clone(),
+            keeper.health(),
         ));
         let listen = config.admin.web.listen;
         let parts = admin_parts(&foundation, Arc::clone(&status), door.as_ref());
@@ -241,6 +244,7 @@ impl App {
             foundation,
             status,
             log,
+            keeper,
             alerting,
             admin,
             connect,
@@ -326,6 +330,13 @@ impl App {
         if !matches!(closed, Ok(Ok(()))) {
             error!("the support log did not finish writing");
         }
+        let keeper = self.keeper;
+        if tokio::task::spawn_blocking(move || keeper.stop())
+            .await
+            .is_err()
+        {
+            error!("the index of the support log did not end");
+        }
         self.admin.stop().await;
         drop(self.foundation.lock);
         info!("stopped");
@@ -375,6 +386,15 @@ fn start_log(config: &Config, foundation: &Foundation) -> Result<(Recorder, Log)
     .map_err(|source| StartError::File {
         what: "support log",
         path: config.incidents.directory.clone(),
+        source,
+    })
+}
+
+fn start_keeper(config: &Config) -> Result<Keeper, StartError> {
+    let folder = config.incidents.directory.clone();
+    Keeper::start(folder.clone()).map_err(|source| StartError::File {
+        what: "index of the support log",
+        path: folder,
         source,
     })
 }

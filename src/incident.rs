@@ -37,6 +37,7 @@ mod body;
 mod condition;
 pub mod explain;
 pub mod export;
+pub mod index;
 mod line;
 mod note;
 pub mod page;

@@ -9,7 +9,7 @@ use crate::{
     admin::{NotReady, Source},
     alerts::Alerts,
     credentials::{Credentials, GrantState, Window},
-    incident::Recorder,
+    incident::{Recorder, index::keeper::Health},
     metrics::{Gauges, Metrics},
     proxy::Proxy,
 };
@@ -23,6 +23,7 @@ pub(super) struct Status {
     credentials: Credentials,
     alerts: Alerts,
     metrics: Metrics,
+    index: Health,
 }
 
 impl Status {
@@ -32,6 +33,7 @@ impl Status {
         credentials: Credentials,
         alerts: Alerts,
         metrics: Metrics,
+        index: Health,
     ) -> Self {
         Self {
             draining: AtomicBool::new(false),
@@ -41,6 +43,7 @@ impl Status {
             credentials,
             alerts,
             metrics,
+            index,
         }
     }
 
@@ -100,6 +103,8 @@ impl Source for Arc<Status> {
             alerts_waiting: self.alerts.waiting(),
             in_flight: self.with_proxy(Proxy::in_flight).unwrap_or(0) as u64,
             is_support_log_healthy: self.recorder.is_healthy(),
+            index_behind_bytes: self.index.behind_bytes(),
+            is_index_healthy: self.index.trouble().is_none(),
             is_store_healthy: self.credentials.is_store_healthy(),
             log_lines_dropped: self.log_lines_dropped.load(Ordering::Relaxed),
         })

@@ -18,6 +18,7 @@ use super::{End, print, reach};
 mod bodies;
 mod export;
 mod list;
+mod reindex;
 mod show;
 mod stats;
 mod tail;
@@ -37,6 +38,12 @@ pub(super) enum Command {
     Stats(stats::Options),
     /// Hand incidents on: a ticket for LinkedIn, HAR, curl, JSON, or all of it in one archive
     Export(export::Options),
+    /// Make the index of the log anew, from its segments
+    Reindex {
+        /// Print NDJSON: one segment a line
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 pub(super) fn run(command: Command, file: &Path, environment: &Environment) -> Result<(), End> {
@@ -49,6 +56,7 @@ pub(super) fn run(command: Command, file: &Path, environment: &Environment) -> R
         Command::Tail(options) => tail::run(&log, &options),
         Command::Stats(options) => stats::run(&log, &options),
         Command::Export(options) => export::run(&log, &places, &options),
+        Command::Reindex { json } => reindex::run(&places.incidents, json),
     }
 }
 

@@ -9,7 +9,6 @@ use std::{
 };
 
 use super::{
-    record::timestamp,
     segment::{Holds, Stamp, list},
     shelf,
 };
@@ -17,26 +16,29 @@ use crate::keyring::DataKey;
 
 mod bodies;
 mod filter;
+mod find;
 mod follow;
-mod lines;
+pub(super) mod lines;
 mod listing;
 mod raw;
 mod record;
 mod search;
 mod signatures;
+mod stats;
+mod tally;
+mod view;
 
 pub use super::shelf::NoBody;
 pub use filter::{Filter, Order, Status};
+pub use find::{Found, SHORTEST_PREFIX};
 pub use follow::Follow;
 pub use listing::Listing;
 pub use record::Record;
 pub use search::{Cursor, IndexedThrough, MOST, Page};
 pub use signatures::{Group, MOST_SIGNATURES, PARTS, Window};
+pub use stats::{Count, Hour, MOST_COUNTS, Stats};
 
 use lines::TooLong;
-
-/// Shortest beginning of an id that is looked for.
-pub const SHORTEST_PREFIX: usize = 8;
 
 /// A line that is none of ours, and was passed over.
 #[derive(Debug, thiserror::Error)]
@@ -61,17 +63,6 @@ pub enum Unreadable {
     /// The disk refused; the rest of this segment is passed over too.
     #[error("the segment cannot be read further")]
     Segment(#[from] io::Error),
-}
-
-/// What looking for an id came to.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Found {
-    /// This one.
-    One(Box<Record>),
-    /// Several ids begin so: the newest of them.
-    Ambiguous(Vec<String>),
-    /// No line has it.
-    Nothing,
 }
 
 /// The log as its readers see it. Cheap to clone.
@@ -103,52 +94,6 @@ impl Incidents {
         stamps
     }
 
-    /// The record whose id begins with `prefix`, of at least [`SHORTEST_PREFIX`] characters.
-    pub fn find(&self, prefix: &str) -> Found {
-        let prefix = prefix.to_ascii_lowercase();
-        if prefix.len() < SHORTEST_PREFIX {
-            return Found::Nothing;
-        }
-        let stamps = list(&self.folder, Holds::Lines).unwrap_or_default();
-        // The id tells when the exchange began; its line is hardly ever written much later.
-        let is_near =
-            |stamp: &Stamp| near(&prefix).is_none_or(|range| range.contains(&stamp.start_secs));
-        let (near, far): (Vec<Stamp>, Vec<Stamp>) = stamps.into_iter().partition(is_near);
-        match self.find_in(near, &prefix) {
-            Found::Nothing => self.find_in(far, &prefix),
-            found => found,
-        }
-    }
-
-    fn find_in(&self, stamps: Vec<Stamp>, prefix: &str) -> Found {
-        let filter = Filter {
-            id_prefix: Some(prefix.to_owned()),
-            ..Filter::default()
-        };
-        let mut found: Vec<Record> = Vec::new();
-        for record in Listing::new(self.folder.clone(), stamps, filter).flatten() {
-            if prefix.len() == 36 {
-                return Found::One(Box::new(record));
-            }
-            let is_known = found.iter().any(|known| known.id() == record.id());
-            if !is_known && found.len() < MAX_AMBIGUOUS {
-                found.push(record);
-            }
-        }
-        match found.len() {
-            0 => Found::Nothing,
-            1 => found
-                .pop()
-                .map_or(Found::Nothing, |one| Found::One(Box::new(one))),
-            _ => Found::Ambiguous(
-                found
-                    .iter()
-                    .filter_map(|one| Some(one.id()?.to_owned()))
-                    .collect(),
-            ),
-        }
-    }
-
     /// Everything that is written from now on.
     pub fn follow(&self, filter: Filter) -> Follow {
         Follow::new(self.folder.clone(), filter)
@@ -161,25 +106,6 @@ impl Incidents {
     pub fn open_body(&self, reference: &str, key: &DataKey) -> Result<Vec<u8>, NoBody> {
         shelf::open(&self.folder, reference, key)
     }
-}
-
-/// Ids that are named when a prefix fits several.
-const MAX_AMBIGUOUS: usize = 16;
-
-/// When segments begin that may hold an exchange whose id begins so.
-fn near(prefix: &str) -> Option<std::ops::Range<i64>> {
-    const DAY: i64 = 86_400;
-    let digits: String = prefix
-        .chars()
-        .filter(|digit| *digit != '-')
-        .take(12)
-        .collect();
-    let missing = 12_u32.checked_sub(u32::try_from(digits.len()).ok()?)?;
-    let millis = i64::from_str_radix(&digits, 16)
-        .ok()?
-        .checked_shl(4 * missing)?;
-    let spread = 1_i64.checked_shl(4 * missing)?;
-    Some(millis / 1_000 - DAY..(millis + spread) / 1_000 + 2 * DAY)
 }
 
 /// What a line is to a reader with this filter; none if it is nothing.

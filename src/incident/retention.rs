@@ -4,7 +4,10 @@
 
 use std::{fs, io, path::Path};
 
-use super::segment::{Holds, Stamp, list};
+use super::{
+    index,
+    segment::{Holds, Stamp, list},
+};
 
 /// How long and how much.
 #[derive(Clone, Copy, Debug)]
@@ -46,8 +49,11 @@ pub(super) fn sweep(
     Ok(gone)
 }
 
-/// Whether a file was there to be removed.
+/// Whether a file was there to be removed. What was made of it goes first.
 fn remove(folder: &Path, holds: Holds, stamp: Stamp) -> io::Result<bool> {
+    if holds == Holds::Lines {
+        index::forget(folder, stamp)?;
+    }
     match fs::remove_file(folder.join(stamp.file_name(holds))) {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),

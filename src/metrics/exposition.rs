@@ -41,6 +41,10 @@ pub struct Gauges {
     pub in_flight: u64,
     /// Whether the support log takes records.
     pub is_support_log_healthy: bool,
+    /// Bytes of the support log that its index does not know yet.
+    pub index_behind_bytes: u64,
+    /// Whether the index of the support log is kept up.
+    pub is_index_healthy: bool,
     /// Whether the store takes what is saved.
     pub is_store_healthy: bool,
     /// Lines of the operations log that found no room.
@@ -254,6 +258,18 @@ impl Page {
             "gauge",
             "Whether the support log takes records.",
             u8::from(gauges.is_support_log_healthy),
+        );
+        self.single(
+            "linkgate_support_index_healthy",
+            "gauge",
+            "Whether the index of the support log is kept up; searches read the log if not.",
+            u8::from(gauges.is_index_healthy),
+        );
+        self.single(
+            "linkgate_support_index_behind_bytes",
+            "gauge",
+            "Bytes of the support log that its index does not know yet.",
+            gauges.index_behind_bytes,
         );
         self.single(
             "linkgate_store_healthy",

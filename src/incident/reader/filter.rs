@@ -2,7 +2,8 @@
 
 use memchr::memmem;
 
-use super::{Record, timestamp};
+use super::Record;
+use crate::incident::index::words::{self, Text, Word};
 
 /// All that is set must hold; a field left empty lets everything through.
 #[derive(Clone, Debug, Default)]
@@ -29,11 +30,15 @@ pub struct Filter {
     pub kind: Option<String>,
     /// Method of the request.
     pub method: Option<String>,
+    /// Public id of the caller's key.
+    pub key_id: Option<String>,
+    /// What became of the request: `answered`, `not_sent`, `refused` or `unknown`.
+    pub outcome: Option<String>,
     /// Part of the request's target.
     pub path: Option<String>,
     /// What makes incidents alike.
     pub signature: Option<String>,
-    /// Any part of the line, in any case.
+    /// Text that stands in the line, in any case, and begins where a word begins.
     pub text: Option<String>,
     /// LinkedIn's `x-li-uuid` of any attempt.
     pub x_li_uuid: Option<String>,
@@ -41,6 +46,8 @@ pub struct Filter {
     pub request_id: Option<String>,
     /// Beginning of the exchange's id.
     pub id_prefix: Option<String>,
+    /// Whether successful writes are wanted too; asking for their kind says so as well.
+    pub ledger: bool,
 }
 
 /// Which end of the log first.
@@ -63,15 +70,22 @@ pub enum Status {
 }
 
 impl Filter {
+    /// Kind of the lines that tell of a successful write.
+    pub(in crate::incident) const WRITTEN: &str = "written";
+
     /// Whether the day that begins at `start_secs` may hold a wanted line.
     pub(super) fn may_hold(&self, start_secs: i64) -> bool {
         const DAY: i64 = 86_400;
-        // A line is written after its exchange began: never on an earlier day, clocks set right.
-        let since = self.since_micros.map(|since| since.div_euclid(1_000_000));
-        since.is_none_or(|since| start_secs + DAY > since)
+        // A line is written after its exchange began, and within a day of that, clocks set right.
+        let secs = |micros: i64| micros.div_euclid(1_000_000);
+        self.since_micros
+            .is_none_or(|since| start_secs + DAY > secs(since))
+            && self
+                .until_micros
+                .is_none_or(|until| start_secs - DAY <= secs(until))
     }
 
-    /// A cheap look at the raw line, before it is parsed.
+    /// A look at the raw line before it is parsed: cheap, and all there is to say about free text.
     pub(super) fn may_match(&self, line: &[u8]) -> bool {
         let holds = |wanted: &Option<String>| {
             let wanted = wanted
@@ -79,14 +93,23 @@ impl Filter {
                 .filter(|wanted| wanted.bytes().all(is_plain));
             wanted.is_none_or(|wanted| memmem::find(line, wanted.as_bytes()).is_some())
         };
-        holds(&self.id_prefix) && holds(&self.x_li_uuid) && holds(&self.request_id)
+        let has_text =
+            |text: &String| text.is_empty() || Text::new(text).is_in(&words::lower_line(line));
+        holds(&self.id_prefix)
+            && holds(&self.x_li_uuid)
+            && holds(&self.request_id)
+            && holds(&self.caller_request_id)
+            && holds(&self.member)
+            && self.text.as_ref().is_none_or(has_text)
     }
 
+    /// Whether a line that passed [`Filter::may_match`] is wanted.
     pub(super) fn matches(&self, record: &Record) -> bool {
         let is = |wanted: &Option<String>, has: Option<&str>| {
             wanted.as_deref().is_none_or(|wanted| has == Some(wanted))
         };
-        self.is_in_time(record)
+        self.is_in_time(record.micros())
+            && self.lets_through(record.kind())
             && self
                 .status
                 .is_none_or(|status| status.covers(record.status()))
@@ -95,7 +118,8 @@ impl Filter {
             && is(&self.application, record.application())
             && is(&self.caller_request_id, record.caller_request_id())
             && is(&self.caller, record.caller())
-            && is(&self.kind, record.kind())
+            && is(&self.key_id, record.key_id())
+            && is(&self.outcome, record.outcome())
             && is(&self.method, record.method())
             && is(&self.signature, record.signature())
             && self.has_part(record)
@@ -103,14 +127,25 @@ impl Filter {
             && has_header(record, "x-li-request-id", self.request_id.as_deref())
     }
 
-    fn is_in_time(&self, record: &Record) -> bool {
-        // All times in the log have the same form, and so sort as text.
-        let time = record.time().unwrap_or_default();
+    /// A line without a time is in none.
+    pub(in crate::incident) fn is_in_time(&self, micros: Option<i64>) -> bool {
         self.since_micros
-            .is_none_or(|since| *time >= *timestamp(since))
+            .is_none_or(|since| micros.is_some_and(|micros| micros >= since))
             && self
                 .until_micros
-                .is_none_or(|until| *time <= *timestamp(until))
+                .is_none_or(|until| micros.is_some_and(|micros| micros <= until))
+    }
+
+    /// Whether successful writes are passed over.
+    pub(in crate::incident) fn hides_ledger(&self) -> bool {
+        !self.ledger && self.kind.is_none()
+    }
+
+    fn lets_through(&self, kind: Option<&str>) -> bool {
+        match self.kind.as_deref() {
+            Some(wanted) => kind == Some(wanted),
+            None => !self.hides_ledger() || kind != Some(Self::WRITTEN),
+        }
     }
 
     fn has_part(&self, record: &Record) -> bool {
@@ -118,10 +153,40 @@ impl Filter {
         let prefix = self.id_prefix.as_deref();
         path.is_none_or(|path| record.url().is_some_and(|url| url.contains(path)))
             && prefix.is_none_or(|prefix| record.id().is_some_and(|id| id.starts_with(prefix)))
-            && self.text.as_deref().is_none_or(|text| {
-                let line = record.json().to_string().to_lowercase();
-                line.contains(&text.to_lowercase())
-            })
+    }
+
+    /// Words that every wanted line has.
+    pub(in crate::incident) fn words(&self) -> Vec<Word> {
+        let of_text = |text: &String| Text::new(text).words();
+        let values = [&self.x_li_uuid, &self.request_id, &self.caller_request_id];
+        let values = values.into_iter().flatten();
+        let mut all: Vec<Word> = values.flat_map(|value| words::of_value(value)).collect();
+        all.extend(self.id_prefix.iter().flat_map(|id| words::of_beginning(id)));
+        all.extend(self.text.iter().flat_map(of_text));
+        all.extend(self.path.iter().flat_map(|path| words::of_part(path)));
+        all
+    }
+
+    /// Whether only the line itself can tell that it is wanted.
+    pub(in crate::incident) fn needs_line(&self) -> bool {
+        let Self {
+            caller_request_id,
+            path,
+            text,
+            x_li_uuid,
+            request_id,
+            id_prefix,
+            ..
+        } = self;
+        let asked = [
+            caller_request_id,
+            path,
+            text,
+            x_li_uuid,
+            request_id,
+            id_prefix,
+        ];
+        asked.into_iter().any(Option::is_some)
     }
 }
 
@@ -131,7 +196,7 @@ fn is_plain(byte: u8) -> bool {
 }
 
 impl Status {
-    fn covers(self, status: Option<u16>) -> bool {
+    pub(in crate::incident) fn covers(self, status: Option<u16>) -> bool {
         match self {
             Self::Exactly(wanted) => status == Some(wanted),
             Self::Class(class) => status.is_some_and(|status| status / 100 == class),

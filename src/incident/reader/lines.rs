@@ -8,19 +8,19 @@ use std::{
     os::unix::fs::FileExt,
 };
 
-use super::super::line::MAX_LINE;
+use crate::incident::line::MAX_LINE;
 
 const BLOCK: usize = 64 << 10;
 
 /// A line, without its end, or that it was too long.
-pub(super) type Line = Result<Vec<u8>, TooLong>;
+pub(in crate::incident) type Line = Result<Vec<u8>, TooLong>;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct TooLong;
+pub(in crate::incident) struct TooLong;
 
 /// From the first line to the last; at the end it can be asked again after the file has grown.
 #[derive(Debug)]
-pub(super) struct Forward<R> {
+pub(in crate::incident) struct Forward<R> {
     source: R,
     /// Bytes taken from the source.
     offset: u64,
@@ -33,7 +33,7 @@ pub(super) struct Forward<R> {
 
 impl<R: Read> Forward<R> {
     /// Reads on from `offset`, where `source` stands.
-    pub(super) fn new(source: R, offset: u64) -> Self {
+    pub(in crate::incident) fn new(source: R, offset: u64) -> Self {
         Self {
             source,
             offset,
@@ -44,7 +44,7 @@ impl<R: Read> Forward<R> {
     }
 
     /// The next whole line; none while there is none.
-    pub(super) fn next_line(&mut self) -> io::Result<Option<Line>> {
+    pub(in crate::incident) fn next_line(&mut self) -> io::Result<Option<Line>> {
         loop {
             let unsearched = self.held.get(self.searched..).unwrap_or_default();
             if let Some(end) = memchr::memchr(b'\n', unsearched) {
@@ -80,7 +80,7 @@ impl<R: Read> Forward<R> {
     }
 
     /// What stands behind the last line end.
-    pub(super) fn rest(&mut self) -> Option<Line> {
+    pub(in crate::incident) fn rest(&mut self) -> Option<Line> {
         let rest = std::mem::take(&mut self.held);
         self.searched = 0;
         if std::mem::take(&mut self.is_too_long) {
@@ -90,19 +90,19 @@ impl<R: Read> Forward<R> {
     }
 
     /// Where the line begins that is not yet complete.
-    pub(super) fn line_start(&self) -> u64 {
+    pub(in crate::incident) fn line_start(&self) -> u64 {
         self.offset.saturating_sub(self.held.len() as u64)
     }
 
     /// Where the source stands.
-    pub(super) fn offset(&self) -> u64 {
+    pub(in crate::incident) fn offset(&self) -> u64 {
         self.offset
     }
 }
 
 /// From the last line to the first.
 #[derive(Debug)]
-pub(super) struct Backward {
+pub(in crate::incident) struct Backward {
     file: File,
     /// Where `held` begins in the file.
     offset: u64,
@@ -112,7 +112,7 @@ pub(super) struct Backward {
 }
 
 impl Backward {
-    pub(super) fn new(file: File) -> io::Result<Self> {
+    pub(in crate::incident) fn new(file: File) -> io::Result<Self> {
         let offset = file.metadata()?.len();
         Ok(Self {
             file,
@@ -124,7 +124,7 @@ impl Backward {
     }
 
     /// The line before the last one given; none at the beginning of the file.
-    pub(super) fn next_line(&mut self) -> io::Result<Option<Line>> {
+    pub(in crate::incident) fn next_line(&mut self) -> io::Result<Option<Line>> {
         while !self.is_done {
             if let Some(end) = memchr::memrchr(b'\n', &self.held) {
                 let line = self.held.split_off(end + 1);

@@ -16,7 +16,7 @@ impl From<Value> for Record {
 }
 
 impl Record {
-    pub(super) fn parse(line: &[u8]) -> Option<Self> {
+    pub(in crate::incident) fn parse(line: &[u8]) -> Option<Self> {
         let value: Value = serde_json::from_slice(line).ok()?;
         value.get("kind")?.as_str()?;
         Some(Self(value))
@@ -118,6 +118,16 @@ impl Record {
     /// Name of the caller.
     pub fn caller(&self) -> Option<&str> {
         self.text("/caller")
+    }
+
+    /// Public id of the caller's key.
+    pub fn key_id(&self) -> Option<&str> {
+        self.text("/key_id")
+    }
+
+    /// What became of the request: `answered`, `not_sent`, `refused` or `unknown`.
+    pub fn outcome(&self) -> Option<&str> {
+        self.text("/outcome")
     }
 
     /// Method of the caller's request.

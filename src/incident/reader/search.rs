@@ -1,16 +1,22 @@
 //! Searching the log: one page at a time, and where the next one begins.
 //!
 //! **Invariant:** a page costs what it shows, not what the log holds; a cursor is a line's number, so a list
-//! stays whole while lines are written and old segments go.
+//! stays whole while lines are written and old segments go. Lines come in the order of their numbers.
 
 use std::{fmt, num::ParseIntError, str::FromStr};
 
 use serde::Serialize;
 
-use super::{Filter, Incidents, Order, Record};
+use super::{
+    Filter, Incidents, Order, Record,
+    view::{View, Wanted},
+};
+use crate::incident::record::timestamp;
 
 /// Lines of one page at most.
 pub const MOST: usize = 1_000;
+/// Lines that one page looks at in vain, where there is an index; then it ends short.
+const PATIENCE: usize = 20_000;
 
 /// Where a list goes on: behind the line with this number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -21,14 +27,6 @@ impl Cursor {
     /// The cursor behind `record`; none for a line that has no number.
     pub fn behind(record: &Record) -> Option<Self> {
         record.seq().map(Self)
-    }
-
-    /// Whether a line with this number comes behind it, in this order.
-    fn is_before(self, seq: u64, order: Order) -> bool {
-        match order {
-            Order::NewestFirst => seq < self.0,
-            Order::OldestFirst => seq > self.0,
-        }
     }
 }
 
@@ -58,7 +56,8 @@ pub struct IndexedThrough {
 /// A page of a list.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Page {
-    /// What was found, in the filter's order.
+    /// What was found, in the filter's order. A page may be short, even empty, and not be the last: then
+    /// much was looked at in vain.
     pub records: Vec<Record>,
     /// Where the next page begins; none: this is the last.
     pub next: Option<Cursor>,
@@ -73,26 +72,92 @@ impl Incidents {
     /// worker.
     pub fn search(&self, filter: &Filter, after: Option<Cursor>, limit: usize) -> Page {
         let limit = limit.clamp(1, MOST);
-        let mut page = Page::default();
-        for found in self.list(filter.clone()) {
-            let Ok(record) = found else {
-                page.skipped += 1;
-                continue;
-            };
-            let is_due = |cursor: Cursor| {
-                record
-                    .seq()
-                    .is_some_and(|seq| cursor.is_before(seq, filter.order))
-            };
-            if !after.is_none_or(is_due) {
-                continue;
-            }
-            if page.records.len() == limit {
-                page.next = page.records.last().and_then(Cursor::behind);
+        let wanted = Wanted {
+            filter,
+            after: after.map(|Cursor(seq)| seq),
+            limit: limit + 1,
+            patience: PATIENCE,
+        };
+        let mut page = Page {
+            indexed_through: self.indexed_through(),
+            ..Page::default()
+        };
+        let views = self.views(filter);
+        for (n, (begin, view)) in views.iter().enumerate() {
+            let last = page.records.get(limit).and_then(Record::seq);
+            if last.is_some_and(|last| !comes_before(*begin, last, filter.order)) {
                 break;
             }
-            page.records.push(record);
+            if !view.may_go_on_behind(wanted) {
+                continue;
+            }
+            let mut gathered = view.gather(wanted);
+            let next = views.get(n + 1).map(|(begin, _)| *begin);
+            let is_mixed = |seq| next.is_some_and(|next| comes_before(next, seq, filter.order));
+            if gathered.gave_up_at.is_some_and(is_mixed) {
+                gathered = view.gather(Wanted {
+                    patience: usize::MAX,
+                    ..wanted
+                });
+            }
+            page.skipped += gathered.skipped;
+            page.records.append(&mut gathered.records);
+            sort(&mut page.records, filter.order);
+            page.records.truncate(limit + 1);
+            if gathered.gave_up_at.is_some() && page.records.len() <= limit {
+                page.next = gathered.gave_up_at.map(Cursor);
+                return page;
+            }
+        }
+        if page.records.len() > limit {
+            page.records.truncate(limit);
+            page.next = page.records.last().and_then(Cursor::behind);
         }
         page
+    }
+
+    /// How far the index has read the log: it knows the newest segment to there.
+    pub fn indexed_through(&self) -> IndexedThrough {
+        let stamps = self.segments(&Filter::default());
+        let newest = stamps.into_iter().rev().find_map(|stamp| {
+            let view = View::open(&self.folder, stamp)?;
+            view.through().copied().filter(|through| through.lines > 0)
+        });
+        IndexedThrough {
+            seq: newest.map(|through| through.last_seq),
+            time: newest
+                .and_then(|through| through.last_micros)
+                .map(timestamp),
+        }
+    }
+
+    /// The segments that may hold something wanted, in the filter's order of their lines, each with the number
+    /// it begins with.
+    pub(super) fn views(&self, filter: &Filter) -> Vec<(u64, View)> {
+        let mut views: Vec<(u64, View)> = self
+            .segments(filter)
+            .into_iter()
+            .filter_map(|stamp| View::open(&self.folder, stamp))
+            .map(|view| (view.begins_with(filter.order).unwrap_or(0), view))
+            .collect();
+        views.sort_by_key(|(begin, _)| *begin);
+        if filter.order == Order::NewestFirst {
+            views.reverse();
+        }
+        views
+    }
+}
+
+fn comes_before(one: u64, other: u64, order: Order) -> bool {
+    match order {
+        Order::NewestFirst => one > other,
+        Order::OldestFirst => one < other,
+    }
+}
+
+fn sort(records: &mut [Record], order: Order) {
+    records.sort_by_key(|record| record.seq().unwrap_or(0));
+    if order == Order::NewestFirst {
+        records.reverse();
     }
 }

@@ -1,21 +1,26 @@
 //! What is alike: incidents grouped by their signature.
 //!
 //! **Invariant:** memory is bounded by [`MOST_SIGNATURES`], whatever callers send.
-
-use std::collections::{BTreeSet, HashMap};
+//!
+//! **Neighbours:** `tally` brings the lines, read or from the index.
 
 use serde::Serialize;
+use uuid::Uuid;
 
-use super::{Filter, Incidents, Order, Record};
+use super::{
+    Filter, Incidents,
+    tally::{AllNames, Count, NameId, Pairs},
+};
+use crate::incident::{
+    index::row::{FIELDS, Field, Numbers},
+    record::timestamp,
+};
 
-/// Signatures that are told apart; what comes beyond is counted under `(others)`.
-pub const MOST_SIGNATURES: usize = 10_000;
-/// Members and callers that are counted for one signature; more show as this many.
-const MOST_NAMES: usize = 10_000;
+/// Signatures that are told apart; what comes beyond is counted under `(others)`. Members and callers of one
+/// signature are counted as far.
+pub const MOST_SIGNATURES: usize = super::tally::MOST_NAMES;
 /// Parts of a sparkline.
 pub const PARTS: usize = 24;
-/// The row of all that found no place of its own.
-const OTHERS: &str = "(others)";
 
 /// All incidents of one signature in the time that was asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -50,6 +55,15 @@ pub struct Window {
 }
 
 impl Window {
+    /// `filter` with these times in place of its own.
+    pub(super) fn of(self, filter: &Filter) -> Filter {
+        Filter {
+            since_micros: Some(self.since_micros),
+            until_micros: Some(self.until_micros),
+            ..filter.clone()
+        }
+    }
+
     /// Which of [`PARTS`] equal parts holds `micros`.
     fn part(&self, micros: i64) -> usize {
         let length = (self.until_micros.saturating_sub(self.since_micros)).max(1);
@@ -59,91 +73,102 @@ impl Window {
     }
 }
 
-/// A group that is being counted.
-#[derive(Default)]
-struct Counting {
-    group: Option<Group>,
-    members: BTreeSet<String>,
-    callers: BTreeSet<String>,
-}
-
 impl Incidents {
     /// What was alike in this time, the most frequent first. `filter` narrows it further; its own times are
     /// not asked. Reads files: not for an async worker.
     pub fn groups(&self, window: Window, filter: &Filter) -> Vec<Group> {
-        let filter = Filter {
-            order: Order::OldestFirst,
-            since_micros: Some(window.since_micros),
-            until_micros: Some(window.until_micros),
-            ..filter.clone()
-        };
-        let mut groups: HashMap<String, Counting> = HashMap::new();
-        for record in self.list(filter).flatten() {
-            let Some(signature) = record.signature() else {
-                continue;
-            };
-            let is_known = groups.contains_key(signature);
-            let name = match is_known || groups.len() < MOST_SIGNATURES {
-                true => signature,
-                false => OTHERS,
-            };
-            groups
-                .entry(name.to_owned())
-                .or_default()
-                .take(name, &record, window);
-        }
-        let mut groups: Vec<Group> = groups.into_values().filter_map(Counting::end).collect();
+        let filter = window.of(filter);
+        let counted = self.count(&filter, || Counting {
+            window,
+            groups: Vec::new(),
+            members: Pairs::default(),
+            callers: Pairs::default(),
+        });
+        let names = &counted.names;
+        let groups = counted.count.groups.into_iter().zip(0..);
+        let mut groups: Vec<Group> = groups
+            .filter_map(|(group, signature)| group?.end(signature, names))
+            .collect();
         groups.sort_by(|a, b| b.count.cmp(&a.count).then(a.signature.cmp(&b.signature)));
         groups
     }
 }
 
-impl Counting {
-    fn take(&mut self, signature: &str, record: &Record, window: Window) {
-        let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
-        let time = text(record.time());
-        // A summary counts records that were not written one by one.
-        let count = record.number("/count").unwrap_or(1);
-        let group = self.group.get_or_insert_with(|| Group {
-            signature: signature.to_owned(),
-            count: 0,
-            first_seen: time.clone(),
-            last_seen: time.clone(),
-            last_id: String::new(),
-            fault: String::new(),
-            members: 0,
-            callers: 0,
-            sparkline: vec![0; PARTS],
-        });
-        group.count = group.count.saturating_add(count);
-        if let Some(part) = record
-            .micros()
-            .and_then(|micros| group.sparkline.get_mut(window.part(micros)))
-        {
-            *part = part.saturating_add(count);
-        }
-        if time >= group.last_seen {
-            group.last_seen = time;
-        }
-        if let Some(id) = record.id() {
-            group.last_id = id.to_owned();
-            group.fault = text(record.fault());
-        }
-        for (name, names) in [
-            (record.member(), &mut self.members),
-            (record.caller(), &mut self.callers),
-        ] {
-            if let Some(name) = name.filter(|_| names.len() < MOST_NAMES) {
-                names.insert(name.to_owned());
-            }
-        }
-    }
+/// All groups, by the number of their signature.
+struct Counting {
+    window: Window,
+    groups: Vec<Option<Alike>>,
+    members: Pairs,
+    callers: Pairs,
+}
 
-    fn end(self) -> Option<Group> {
-        let mut group = self.group?;
-        group.members = self.members.len() as u64;
-        group.callers = self.callers.len() as u64;
-        Some(group)
+/// A group that is being counted.
+#[derive(Default)]
+struct Alike {
+    count: u64,
+    /// The earliest and latest time.
+    micros: Option<(i64, i64)>,
+    last_id: u128,
+    last_fault: NameId,
+    members: u64,
+    callers: u64,
+    sparkline: [u64; PARTS],
+}
+
+impl Count for Counting {
+    const FIELDS: &'static [Field] =
+        &[Field::Signature, Field::Fault, Field::Member, Field::Caller];
+
+    fn take(&mut self, numbers: &Numbers, names: &[NameId; FIELDS]) {
+        let of = |field: Field| names.get(field.place()).copied().unwrap_or(0);
+        let (signature, member, caller) =
+            (of(Field::Signature), of(Field::Member), of(Field::Caller));
+        let (Some(micros), true) = (numbers.micros, signature > 0) else {
+            return;
+        };
+        if self.groups.len() <= signature {
+            self.groups.resize_with(signature + 1, || None);
+        }
+        let Some(group) = self.groups.get_mut(signature) else {
+            return;
+        };
+        let group = group.get_or_insert_default();
+        group.count = group.count.saturating_add(numbers.count);
+        let (first, last) = group.micros.unwrap_or((micros, micros));
+        group.micros = Some((first.min(micros), last.max(micros)));
+        if let Some(part) = group.sparkline.get_mut(self.window.part(micros)) {
+            *part = part.saturating_add(numbers.count);
+        }
+        if numbers.id != 0 {
+            group.last_id = numbers.id;
+            group.last_fault = of(Field::Fault);
+        }
+        group.members += u64::from(member > 0 && self.members.insert(signature, member));
+        group.callers += u64::from(caller > 0 && self.callers.insert(signature, caller));
+    }
+}
+
+impl Alike {
+    fn end(self, signature: NameId, names: &AllNames) -> Option<Group> {
+        let (first, last) = self.micros?;
+        let text = |field: Field, number| {
+            let names = names.get(field.place());
+            names.map_or_else(String::new, |names| names.text(number).to_owned())
+        };
+        Some(Group {
+            signature: text(Field::Signature, signature),
+            count: self.count,
+            first_seen: timestamp(first),
+            last_seen: timestamp(last),
+            last_id: match self.last_id {
+                0 => String::new(),
+                id => Uuid::from_u128(id).to_string(),
+            },
+            fault: text(Field::Fault, self.last_fault),
+            members: self.members,
+            callers: self.callers,
+            sparkline: self.sparkline.into(),
+        })
     }
 }
 
