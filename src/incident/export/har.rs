@@ -252,23 +252,27 @@ fn address(url: &str) -> String {
     out
 }
 
-/// HAR's phases, as far as the record tells them apart.
+/// HAR's phases, as far as the record tells them apart; our own waits came before, and stand in `_timings`.
 fn timings(attempt: &Value) -> Value {
     let at = |name: &str| case::millis(attempt, &format!("/timings/{name}_ms"));
     let between = |from: Option<f64>, to: Option<f64>| match (from, to) {
         (Some(from), Some(to)) if to >= from => rounded(to - from),
         _ => -1.0,
     };
+    let known = |phase: Option<f64>| phase.filter(|millis| *millis >= 0.0).map_or(-1.0, rounded);
+    let reused = attempt.get("reused_connection").and_then(Value::as_bool) == Some(true);
     let connected = at("connected");
-    let reused = attempt.get("reused_connection").and_then(Value::as_bool);
-    let sent = connected.or(Some(0.0));
+    // HAR counts TLS into `connect`; a record of an earlier version has the sum alone.
+    let steps = at("connect").map(|connect| connect + at("tls").unwrap_or_default());
+    let connect = steps.or(connected).filter(|_| !reused);
+    let begun = connected.or(Some(0.0));
+    let sent = at("sent").or(begun);
     json!({
         "blocked": -1,
-        "dns": -1,
-        "connect": connected.filter(|_| reused != Some(true)).unwrap_or(-1.0).max(-1.0),
-        "ssl": -1,
-        // Where sending ended is not told apart from waiting.
-        "send": 0,
+        "dns": known(at("dns")),
+        "connect": known(connect),
+        "ssl": known(at("tls")),
+        "send": between(begun, sent).max(0.0),
         "wait": between(sent, at("first_byte")),
         "receive": between(at("first_byte"), at("ended")),
     })

@@ -16,9 +16,16 @@ fn a_har_has_an_entry_for_each_attempt_and_the_callers_exchange() {
     assert_eq!(first["startedDateTime"], "2026-11-25T09:00:00.100501Z");
     assert_eq!(
         first["timings"],
-        json!({"blocked": -1, "dns": -1, "connect": 5.0, "ssl": -1, "send": 0, "wait": 35.25, "receive": 1.25})
+        json!({"blocked": -1, "dns": -1.0, "connect": 5.0, "ssl": -1.0, "send": 0.0, "wait": 35.25, "receive": 1.25})
     );
     assert_eq!(first["time"], 41.5);
+    let mut told = record();
+    told["attempts"][0]["timings"] = json!({"wait_ms": 9.0, "token_ms": 1.0, "dns_ms": 1.0, "connect_ms": 2.0,
+        "tls_ms": 3.0, "connected_ms": 6.5, "sent_ms": 7.0, "first_byte_ms": 17.0, "ended_ms": 18.0});
+    assert_eq!(
+        har(told)["log"]["entries"][0]["timings"],
+        json!({"blocked": -1, "dns": 1.0, "connect": 5.0, "ssl": 3.0, "send": 0.5, "wait": 10.0, "receive": 1.0})
+    );
     assert_eq!(
         second["timings"]["connect"], -1.0,
         "a connection used again"
