@@ -28,7 +28,9 @@ use crate::{
     credentials::{self, BadSettings, Credentials, Foundations},
     dial::{BadRoots, Dialer},
     exchange::Member,
-    incident::{Log, Recorder, index::keeper::Keeper, reader::Incidents, redact::Redaction},
+    incident::{
+        Log, Recorder, SelfTest, index::keeper::Keeper, reader::Incidents, redact::Redaction,
+    },
     keyring::{KeyRing, LiveSecrets},
     metrics::Metrics,
     operators::Operators,
@@ -208,6 +210,7 @@ impl App {
         let foundation = Foundation::lay(&config).await?;
         let (recorder, log) = start_log(&config, &foundation)?;
         let keeper = start_keeper(&config)?;
+        test_log(&foundation, &recorder).await;
         let door = door(&config, &foundation);
         let proxy = start_proxy(&config, &foundation, recorder.clone(), door.as_ref()).await?;
         let callers_address = proxy.local_addr();
@@ -397,6 +400,19 @@ fn start_keeper(config: &Config) -> Result<Keeper, StartError> {
         path: folder,
         source,
     })
+}
+
+/// Sends one synthetic incident the whole way. If it is not found again, `/readyz` says so until one is.
+async fn test_log(foundation: &Foundation, recorder: &Recorder) {
+    let test = SelfTest {
+        recorder: recorder.clone(),
+        incidents: foundation.incidents.clone(),
+        ring: foundation.ring.clone(),
+        clock: foundation.clock.clone(),
+    };
+    if test.run().await.is_err() {
+        tokio::spawn(test.run_until_passed());
+    }
 }
 
 /// The members' door, not open yet.

@@ -87,6 +87,8 @@ pub struct Places {
     pub lock_file: PathBuf,
     /// The support log's folder.
     pub incidents: PathBuf,
+    /// How long bodies are kept there.
+    pub keep_bodies: Duration,
 }
 
 impl Config {

@@ -37,7 +37,9 @@ mod body;
 mod condition;
 pub mod explain;
 pub mod export;
+mod extent;
 pub mod index;
+mod ledger;
 mod line;
 mod note;
 pub mod page;
@@ -47,17 +49,25 @@ mod record;
 pub mod redact;
 mod retention;
 mod segment;
+mod self_test;
 mod shelf;
+mod sync;
 #[cfg(test)]
 mod tests;
 mod trouble;
+pub mod verify;
 mod wire;
 mod writer;
 
+pub use extent::Figures;
+pub use ledger::Write;
+pub use self_test::SelfTest;
+pub use sync::Fsync;
 pub use trouble::Trouble;
 
 use condition::Condition;
-use writer::{Entry, Message, Writer};
+use extent::Extent;
+use writer::{Entry, Message, Told, What, Writer};
 
 /// Where and how the support log is kept.
 #[derive(Clone, Debug)]
@@ -80,6 +90,10 @@ pub struct Settings {
     pub max_bytes: u64,
     /// Bytes of all kept bodies together; the oldest go first.
     pub max_body_bytes: u64,
+    /// When what was written is synced.
+    pub fsync: Fsync,
+    /// Whether successful writes are noted as well.
+    pub ledger: bool,
     /// Names this process in records.
     pub instance: String,
     /// First digits of the configuration's hash, in records.
@@ -91,6 +105,29 @@ impl Settings {
     pub const MAX_BYTES: u64 = 10 << 30;
     /// Default of [`Settings::max_body_bytes`]: 2 GiB.
     pub const MAX_BODY_BYTES: u64 = 2 << 30;
+    /// Default of [`Settings::fsync`]: each second.
+    pub const FSYNC: Fsync = Fsync::Interval(Duration::from_secs(1));
+}
+
+impl Default for Settings {
+    /// The defaults of the configuration, for an unnamed process.
+    fn default() -> Self {
+        Self {
+            directory: "data/incidents".into(),
+            hold: Duration::from_millis(250),
+            max_per_minute: 60,
+            keep_days: 30,
+            keep_bodies_hours: 24,
+            body_bytes: 65_536,
+            queue_bytes: 32 << 20,
+            max_bytes: Self::MAX_BYTES,
+            max_body_bytes: Self::MAX_BODY_BYTES,
+            fsync: Self::FSYNC,
+            ledger: false,
+            instance: String::new(),
+            config_hash: String::new(),
+        }
+    }
 }
 
 /// Why an exchange became an incident.
@@ -104,6 +141,8 @@ pub enum Kind {
     Cut,
     /// The caller hung up before it had its answer.
     CallerLeft,
+    /// None at all: made at each start, to see whether the log keeps what it is given.
+    SelfTest,
 }
 
 impl Kind {
@@ -114,6 +153,7 @@ impl Kind {
             Self::Recovered => "recovered",
             Self::Cut => "cut",
             Self::CallerLeft => "caller_left",
+            Self::SelfTest => "self_test",
         }
     }
 }
@@ -195,6 +235,7 @@ struct Door {
     queue_bytes: usize,
     hold: Duration,
     body_bytes: usize,
+    keeps_ledger: bool,
     clock: Clock,
     metrics: Arc<Shard>,
     shared: Arc<Shared>,
@@ -206,6 +247,7 @@ struct Shared {
     /// Bytes handed over and not yet written.
     waiting_bytes: AtomicUsize,
     condition: Condition,
+    extent: Extent,
     trouble: Trouble,
 }
 
@@ -258,6 +300,7 @@ impl Recorder {
         let shared = Arc::new(Shared {
             waiting_bytes: AtomicUsize::new(0),
             condition: Condition::new(settings.hold),
+            extent: Extent::default(),
             trouble: Trouble::default(),
         });
         let door = Door {
@@ -265,6 +308,7 @@ impl Recorder {
             queue_bytes: settings.queue_bytes,
             hold: settings.hold,
             body_bytes: settings.body_bytes,
+            keeps_ledger: settings.ledger,
             clock: clock.clone(),
             metrics: Arc::clone(&metrics),
             shared: Arc::clone(&shared),
@@ -279,26 +323,36 @@ impl Recorder {
 
     /// Hands an incident over; never blocks. A record that finds no room is dropped and counted.
     pub fn record(&self, incident: Incident) -> Written {
-        let door = &*self.0;
-        let weight = incident.weight();
-        let waiting = &door.shared.waiting_bytes;
-        let before = waiting.fetch_add(weight, Ordering::Relaxed);
-        if before.saturating_add(weight) > door.queue_bytes {
-            waiting.fetch_sub(weight, Ordering::Relaxed);
-            return door.refuse(NotWritten::QueueFull);
-        }
         let (told, fate) = oneshot::channel();
-        let entry = Entry {
-            incident: Box::new(incident),
-            weight,
-            queued: Instant::now(),
-            told,
-        };
-        if door.queue.send(Message::Record(entry)).is_err() {
-            waiting.fetch_sub(weight, Ordering::Relaxed);
-            return door.refuse(NotWritten::WriteFailed);
+        let weight = incident.weight();
+        match self
+            .0
+            .queue(What::Incident(Box::new(incident)), weight, Some(told))
+        {
+            Ok(()) => Written(Fate::Open(fate)),
+            Err(why) => Written(Fate::Known(why)),
         }
-        Written(Fate::Open(fate))
+    }
+
+    /// Hands a successful write over, for the ledger: never blocks, and nobody waits for it. One that finds no
+    /// room is dropped and counted.
+    pub fn note_write(&self, write: Write) {
+        let weight = write.weight();
+        // Counted where it happens.
+        self.0
+            .queue(What::Write(Box::new(write)), weight, None)
+            .ok();
+    }
+
+    /// Whether successful writes are noted.
+    pub fn keeps_ledger(&self) -> bool {
+        self.0.keeps_ledger
+    }
+
+    /// How large the log is, and how far it got.
+    pub fn figures(&self) -> Figures {
+        let waiting = self.0.shared.waiting_bytes.load(Ordering::Relaxed);
+        self.0.shared.extent.figures(waiting as u64)
     }
 
     /// Notes that a failed answer went out before its record was written: [`Settings::hold`] was
@@ -338,10 +392,30 @@ impl Recorder {
 }
 
 impl Door {
-    fn refuse(&self, why: NotWritten) -> Written {
+    fn queue(&self, what: What, weight: usize, told: Told) -> Result<(), NotWritten> {
+        let waiting = &self.shared.waiting_bytes;
+        let before = waiting.fetch_add(weight, Ordering::Relaxed);
+        if before.saturating_add(weight) > self.queue_bytes {
+            waiting.fetch_sub(weight, Ordering::Relaxed);
+            return Err(self.refuse(NotWritten::QueueFull));
+        }
+        let entry = Entry {
+            what,
+            weight,
+            queued: Instant::now(),
+            told,
+        };
+        if self.queue.send(Message::Record(entry)).is_err() {
+            waiting.fetch_sub(weight, Ordering::Relaxed);
+            return Err(self.refuse(NotWritten::WriteFailed));
+        }
+        Ok(())
+    }
+
+    fn refuse(&self, why: NotWritten) -> NotWritten {
         self.metrics.incident_dropped();
         self.shared.condition.refused(self.clock.micros());
-        Written(Fate::Known(why))
+        why
     }
 }
 

@@ -119,6 +119,8 @@ pub struct Shard {
     connections_refused: AtomicU64,
     incidents_dropped: AtomicU64,
     late_records: AtomicU64,
+    log_write_failures: AtomicU64,
+    log_sync_failures: AtomicU64,
     overhead: [AtomicU64; 13],
     overhead_nanos: AtomicU64,
 }
@@ -158,6 +160,16 @@ impl Shard {
     /// Counts a failed answer that went out before its record was written (`hold_ms` was over).
     pub fn late_record(&self) {
         bump(Some(&self.late_records));
+    }
+
+    /// Counts a write of the support log that the disk refused, however many records it held.
+    pub fn log_write_failed(&self) {
+        bump(Some(&self.log_write_failures));
+    }
+
+    /// Counts a sync of the support log that the disk refused.
+    pub fn log_sync_failed(&self) {
+        bump(Some(&self.log_sync_failures));
     }
 
     /// Counts a caller that hung up before its answer.

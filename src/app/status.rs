@@ -92,6 +92,7 @@ impl Source for Arc<Status> {
 
     fn metrics(&self) -> String {
         let backlog = self.credentials.backlog();
+        let log = self.recorder.figures();
         self.metrics.text(&Gauges {
             grants: grants(&self.credentials),
             grants_ending: ending(&self.credentials),
@@ -105,6 +106,11 @@ impl Source for Arc<Status> {
             is_support_log_healthy: self.recorder.is_healthy(),
             index_behind_bytes: self.index.behind_bytes(),
             is_index_healthy: self.index.trouble().is_none(),
+            support_log_bytes: [log.record_bytes, log.body_bytes],
+            support_log_waiting_bytes: log.waiting_bytes,
+            support_log_oldest_secs: log.oldest_secs,
+            support_log_written_micros: log.written_micros,
+            support_log_synced_micros: log.synced_micros,
             is_store_healthy: self.credentials.is_store_healthy(),
             log_lines_dropped: self.log_lines_dropped.load(Ordering::Relaxed),
         })

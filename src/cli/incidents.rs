@@ -22,6 +22,7 @@ mod reindex;
 mod show;
 mod stats;
 mod tail;
+mod verify;
 mod wanted;
 
 #[derive(Debug, Subcommand)]
@@ -38,6 +39,12 @@ pub(super) enum Command {
     Stats(stats::Options),
     /// Hand incidents on: a ticket for LinkedIn, HAR, curl, JSON, or all of it in one archive
     Export(export::Options),
+    /// Prove that no line is missing, or list what is; ends with 1 then
+    Verify {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Make the index of the log anew, from its segments
     Reindex {
         /// Print NDJSON: one segment a line
@@ -57,6 +64,7 @@ pub(super) fn run(command: Command, file: &Path, environment: &Environment) -> R
         Command::Stats(options) => stats::run(&log, &options),
         Command::Export(options) => export::run(&log, &places, &options),
         Command::Reindex { json } => reindex::run(&places.incidents, json),
+        Command::Verify { json } => verify::run(&places, json),
     }
 }
 

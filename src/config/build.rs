@@ -1,6 +1,9 @@
 //! Checked values become each part's `Settings`; what no key can know by itself is checked here.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use http::{HeaderValue, Uri};
 
@@ -249,6 +252,12 @@ impl Builder<'_> {
             queue_bytes: self.read.size("incidents.queue_bytes")?,
             max_bytes: self.read.count("incidents.max_bytes")?,
             max_body_bytes: self.read.count("incidents.max_body_bytes")?,
+            fsync: match self.read.text("incidents.fsync")?.as_str() {
+                "never" => incident::Fsync::Never,
+                "always" => incident::Fsync::Always,
+                _ => incident::Fsync::Interval(self.read.millis("incidents.fsync_interval_ms")?),
+            },
+            ledger: self.read.switch("incidents.ledger")?,
             instance: self
                 .read
                 .optional_text("gateway.instance")?
@@ -319,6 +328,11 @@ impl Builder<'_> {
             keys: keys?,
             control_socket: control_socket?,
             incidents: self.read.path("incidents.directory")?,
+            keep_bodies: Duration::from_secs(
+                self.read
+                    .count("incidents.keep_bodies_hours")?
+                    .saturating_mul(3_600),
+            ),
             store_url: format!("sqlite:{}", store.as_ref()?.display()),
             lock_file: store?.with_file_name("linkgate.lock"),
         })

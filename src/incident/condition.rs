@@ -46,6 +46,13 @@ pub(super) struct Noted {
     pub(super) since_micros: i64,
 }
 
+impl Noted {
+    pub(super) const NOTHING: Self = Self {
+        count: 0,
+        since_micros: 0,
+    };
+}
+
 #[derive(Debug)]
 pub(super) struct Condition {
     hold: Duration,
@@ -57,6 +64,10 @@ pub(super) struct Condition {
     is_refused: AtomicBool,
     is_failing: AtomicBool,
     failure: Mutex<String>,
+    is_unsynced: AtomicBool,
+    is_sync_failure_new: AtomicBool,
+    sync_failure: Mutex<String>,
+    self_test: Mutex<Option<String>>,
     refusals: Tally,
     lates: Tally,
 }
@@ -71,6 +82,10 @@ impl Condition {
             is_refused: AtomicBool::new(false),
             is_failing: AtomicBool::new(false),
             failure: Mutex::default(),
+            is_unsynced: AtomicBool::new(false),
+            is_sync_failure_new: AtomicBool::new(false),
+            sync_failure: Mutex::default(),
+            self_test: Mutex::default(),
             refusals: Tally::default(),
             lates: Tally::default(),
         }
@@ -111,9 +126,31 @@ impl Condition {
 
     /// A write failed.
     pub(super) fn failed(&self, reason: &str) {
-        let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
-        reason.clone_into(&mut failure);
+        say(&self.failure, reason);
         self.is_failing.store(true, Ordering::Relaxed);
+    }
+
+    /// The disk did not confirm what was written.
+    pub(super) fn unsynced(&self, reason: &str) {
+        say(&self.sync_failure, reason);
+        self.is_unsynced.store(true, Ordering::Relaxed);
+        self.is_sync_failure_new.store(true, Ordering::Relaxed);
+    }
+
+    /// What the disk did not confirm, once.
+    pub(super) fn take_sync_failure(&self) -> Option<String> {
+        let is_new = self.is_sync_failure_new.swap(false, Ordering::Relaxed);
+        is_new.then(|| heard(&self.sync_failure).clone())
+    }
+
+    /// It does again.
+    pub(super) fn synced(&self) {
+        self.is_unsynced.store(false, Ordering::Relaxed);
+    }
+
+    /// What the self-test came to; none once it has passed.
+    pub(super) fn self_test(&self, failure: Option<String>) {
+        *heard(&self.self_test) = failure;
     }
 
     pub(super) fn take_refusals(&self) -> Option<Noted> {
@@ -125,15 +162,29 @@ impl Condition {
     }
 
     pub(super) fn is_healthy(&self) -> bool {
+        self.health().is_ok()
+    }
+
+    /// Whether the last write worked: what the writer itself can mend by writing again.
+    pub(super) fn is_written(&self) -> bool {
         self.trouble().is_none()
     }
 
     pub(super) fn health(&self) -> Result<(), String> {
         match self.trouble() {
-            None => Ok(()),
+            None => match heard(&self.self_test).clone() {
+                Some(failure) => Err(format!("the support log's self-test: {failure}")),
+                None => Ok(()),
+            },
             Some(Trouble::Failing) => {
-                let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+                let failure = heard(&self.failure);
                 Err(format!("the support log cannot be written: {failure}"))
+            }
+            Some(Trouble::Unsynced) => {
+                let failure = heard(&self.sync_failure);
+                Err(format!(
+                    "the disk does not confirm the support log: {failure}"
+                ))
             }
             Some(Trouble::Refused) => Err("the support log's queue was full".into()),
             Some(Trouble::Late) => Err("an answer did not wait for its record".into()),
@@ -144,6 +195,9 @@ impl Condition {
     fn trouble(&self) -> Option<Trouble> {
         if self.is_failing.load(Ordering::Relaxed) {
             return Some(Trouble::Failing);
+        }
+        if self.is_unsynced.load(Ordering::Relaxed) {
+            return Some(Trouble::Unsynced);
         }
         if self.is_refused.load(Ordering::Relaxed) {
             return Some(Trouble::Refused);
@@ -160,8 +214,17 @@ impl Condition {
     }
 }
 
+fn say(to: &Mutex<String>, reason: &str) {
+    reason.clone_into(&mut heard(to));
+}
+
+fn heard<T>(from: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    from.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 enum Trouble {
     Failing,
+    Unsynced,
     Refused,
     Late,
     Slow,

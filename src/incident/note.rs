@@ -20,7 +20,8 @@ pub(super) struct Notes {
     refused: Option<Noted>,
     late: Option<Noted>,
     torn: u64,
-    moved: u64,
+    moved: Option<Moved>,
+    unsynced: Option<Failed>,
     surplus: Vec<Surplus>,
     /// Surplus of minutes for which there was no more room here.
     surplus_forgotten: u64,
@@ -28,6 +29,29 @@ pub(super) struct Notes {
 
 /// Minutes of surplus that are kept apart while the disk refuses.
 const MAX_SURPLUS: usize = 16_384;
+
+/// Segments that were lost while in use.
+#[derive(Debug)]
+struct Moved {
+    /// The smallest first number among them, where it could be read.
+    first_seq: Option<u64>,
+}
+
+/// Why a gap is there: the words of `cause`.
+pub(super) mod cause {
+    /// The disk refused.
+    pub(in super::super) const FAILED: &str = "failed";
+    /// The queue was full.
+    pub(in super::super) const REFUSED: &str = "refused";
+    /// A kill tore a line; `lines` says how many.
+    pub(in super::super) const TORN: &str = "torn";
+    /// A segment was lost; it began with `first_seq`.
+    pub(in super::super) const MOVED: &str = "moved";
+    /// Lines stand in the log, but the disk did not confirm them.
+    pub(in super::super) const UNSYNCED: &str = "unsynced";
+    /// Surplus that was no longer counted by signature.
+    pub(in super::super) const SURPLUS: &str = "surplus";
+}
 
 #[derive(Debug)]
 struct Failed {
@@ -41,15 +65,23 @@ struct Failed {
 struct Gap<'a> {
     v: u8,
     kind: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cause: Option<&'static str>,
     seq: u64,
     time: &'a str,
     /// Records that are in no line.
     dropped: u64,
+    /// Lines that were torn, or that the disk did not confirm.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lines: Option<u64>,
+    /// From this number on, up to this note, lines may be missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first_seq: Option<u64>,
     /// Answers that did not wait for their line.
     #[serde(skip_serializing_if = "Option::is_none")]
     late: Option<u64>,
-    since: &'a str,
-    until: &'a str,
+    since: String,
+    until: String,
     reason: &'a str,
     instance: &'a str,
 }
@@ -83,28 +115,26 @@ impl Notes {
             late,
             torn,
             moved,
+            unsynced,
             surplus,
             surplus_forgotten,
         } = self;
         failed.is_none()
             && refused.is_none()
             && late.is_none()
-            && *torn + *moved + *surplus_forgotten == 0
+            && moved.is_none()
+            && unsynced.is_none()
+            && *torn + *surplus_forgotten == 0
             && surplus.is_empty()
     }
 
     pub(super) fn failed(&mut self, dropped: u64, now_micros: i64, reason: &str) {
-        let failed = self.failed.get_or_insert_with(|| Failed {
-            noted: Noted {
-                count: 0,
-                since_micros: now_micros,
-            },
-            last_micros: now_micros,
-            reason: String::new(),
-        });
-        failed.noted.count += dropped;
-        failed.last_micros = now_micros;
-        reason.clone_into(&mut failed.reason);
+        add(&mut self.failed, dropped, now_micros, reason);
+    }
+
+    /// So many lines stand in the log, but may not survive a power cut.
+    pub(super) fn unsynced(&mut self, lines: u64, now_micros: i64, reason: &str) {
+        add(&mut self.unsynced, lines, now_micros, reason);
     }
 
     pub(super) fn refused(&mut self, noted: Option<Noted>) {
@@ -119,7 +149,14 @@ impl Notes {
         for mishap in mishaps {
             match mishap {
                 Mishap::TornLine => self.torn += 1,
-                Mishap::Moved => self.moved += 1,
+                Mishap::Moved { first_seq } => {
+                    let earlier = self.moved.take().map(|moved| moved.first_seq);
+                    let first_seq = match (earlier, first_seq) {
+                        (Some(earlier), later) => earlier.into_iter().chain(later).min(),
+                        (None, later) => later,
+                    };
+                    self.moved = Some(Moved { first_seq });
+                }
             }
         }
     }
@@ -151,40 +188,7 @@ impl Notes {
             seq += 1;
             heading
         };
-        if let Some(failed) = &self.failed {
-            let until = timestamp(failed.last_micros);
-            gap(out, &next(), failed.noted, &until, &failed.reason)?;
-        }
-        if let Some(refused) = self.refused {
-            gap(out, &next(), refused, time, "the queue was full")?;
-        }
-        for (count, reason) in [
-            (
-                self.torn,
-                "a line that was cut off by a crash or a full disk was closed off",
-            ),
-            (
-                self.moved,
-                "the segment was moved or removed while in use; lines that were only there are missing",
-            ),
-        ] {
-            if count > 0 {
-                gap_without_drop(out, &next(), reason)?;
-            }
-        }
-        if self.surplus_forgotten > 0 {
-            let noted = Noted {
-                count: self.surplus_forgotten,
-                since_micros: 0,
-            };
-            gap(
-                out,
-                &next(),
-                noted,
-                time,
-                "surplus that was no longer counted by signature",
-            )?;
-        }
+        self.encode_gaps(out, time, &mut next)?;
         if let Some(noted) = self.late {
             late(out, &next(), noted)?;
         }
@@ -193,6 +197,67 @@ impl Notes {
         }
         Ok(seq)
     }
+
+    fn encode_gaps<'a>(
+        &self,
+        out: &mut Vec<u8>,
+        time: &str,
+        next: &mut impl FnMut() -> Heading<'a>,
+    ) -> serde_json::Result<()> {
+        if let Some(failed) = &self.failed {
+            let gap = next().gap(cause::FAILED, failed.noted, &failed.reason);
+            gap.until(&timestamp(failed.last_micros)).push(out)?;
+        }
+        if let Some(refused) = self.refused {
+            let gap = next().gap(cause::REFUSED, refused, "the queue was full");
+            gap.until(time).push(out)?;
+        }
+        if self.torn > 0 {
+            let reason = "a line that was cut off by a crash or a full disk was closed off";
+            let gap = next().gap(cause::TORN, Noted::NOTHING, reason);
+            gap.lines(self.torn).push(out)?;
+        }
+        if let Some(moved) = &self.moved {
+            let reason = "the segment was moved or removed while in use; lines that were only there are missing";
+            let gap = next().gap(cause::MOVED, Noted::NOTHING, reason);
+            gap.from(moved.first_seq).push(out)?;
+        }
+        if let Some(unsynced) = &self.unsynced {
+            let Failed {
+                noted,
+                last_micros,
+                reason,
+            } = unsynced;
+            let since = Noted { count: 0, ..*noted };
+            let gap = next()
+                .gap(cause::UNSYNCED, since, reason)
+                .lines(noted.count);
+            gap.until(&timestamp(*last_micros)).push(out)?;
+        }
+        if self.surplus_forgotten > 0 {
+            let noted = Noted {
+                count: self.surplus_forgotten,
+                since_micros: 0,
+            };
+            let reason = "surplus that was no longer counted by signature";
+            next().gap(cause::SURPLUS, noted, reason).push(out)?;
+        }
+        Ok(())
+    }
+}
+
+fn add(to: &mut Option<Failed>, count: u64, now_micros: i64, reason: &str) {
+    let failed = to.get_or_insert_with(|| Failed {
+        noted: Noted {
+            count: 0,
+            since_micros: now_micros,
+        },
+        last_micros: now_micros,
+        reason: String::new(),
+    });
+    failed.noted.count += count;
+    failed.last_micros = now_micros;
+    reason.clone_into(&mut failed.reason);
 }
 
 fn merge(earlier: Option<Noted>, later: Option<Noted>) -> Option<Noted> {
@@ -205,54 +270,67 @@ fn merge(earlier: Option<Noted>, later: Option<Noted>) -> Option<Noted> {
     }
 }
 
-fn gap(
-    out: &mut Vec<u8>,
-    heading: &Heading<'_>,
-    noted: Noted,
-    until: &str,
-    reason: &str,
-) -> serde_json::Result<()> {
-    let since = match noted.since_micros {
-        0 => until.to_owned(),
-        micros => timestamp(micros),
-    };
-    let gap = Gap {
-        v: VERSION,
-        kind: "gap",
-        seq: heading.seq,
-        time: heading.time,
-        dropped: noted.count,
-        late: None,
-        since: &since,
-        until,
-        reason,
-        instance: heading.instance,
-    };
-    line::push(out, &gap)
+impl<'a> Heading<'a> {
+    fn gap<'b>(self, cause: &'static str, noted: Noted, reason: &'b str) -> Gap<'b>
+    where
+        'a: 'b,
+    {
+        let since = match noted.since_micros {
+            0 => self.time.to_owned(),
+            micros => timestamp(micros),
+        };
+        Gap {
+            v: VERSION,
+            kind: "gap",
+            cause: Some(cause),
+            seq: self.seq,
+            time: self.time,
+            dropped: noted.count,
+            lines: None,
+            first_seq: None,
+            late: None,
+            since,
+            until: self.time.to_owned(),
+            reason,
+            instance: self.instance,
+        }
+    }
 }
 
-fn gap_without_drop(
-    out: &mut Vec<u8>,
-    heading: &Heading<'_>,
-    reason: &str,
-) -> serde_json::Result<()> {
-    let noted = Noted {
-        count: 0,
-        since_micros: 0,
-    };
-    gap(out, heading, noted, heading.time, reason)
+impl Gap<'_> {
+    fn until(mut self, time: &str) -> Self {
+        time.clone_into(&mut self.until);
+        self
+    }
+
+    fn lines(mut self, lines: u64) -> Self {
+        self.lines = Some(lines);
+        self
+    }
+
+    fn from(mut self, first_seq: Option<u64>) -> Self {
+        self.first_seq = first_seq;
+        self
+    }
+
+    fn push(&self, out: &mut Vec<u8>) -> serde_json::Result<()> {
+        line::push(out, self)
+    }
 }
 
 fn late(out: &mut Vec<u8>, heading: &Heading<'_>, noted: Noted) -> serde_json::Result<()> {
     let late = Gap {
         v: VERSION,
         kind: "late",
+        cause: None,
         seq: heading.seq,
         time: heading.time,
         dropped: 0,
+        lines: None,
+        first_seq: None,
         late: Some(noted.count),
-        since: &timestamp(noted.since_micros),
-        until: heading.time,
+        since: timestamp(noted.since_micros),
+        until: heading.time.to_owned(),
         reason: "answers went out before their records were written",
         instance: heading.instance,
     };

@@ -4,6 +4,7 @@
 //! does not grow with the log.
 
 use std::{
+    fs::File,
     io,
     path::{Path, PathBuf},
 };
@@ -139,11 +140,16 @@ pub(super) fn last_seq(folder: &Path) -> io::Result<Option<u64>> {
     let mut highest = None;
     // The clock may have been set back: the newest by name is not always the last one written.
     while let Some(stamp) = stamps.pop() {
-        let listing = Listing::new(folder.to_owned(), vec![stamp], Filter::default());
-        let lines = listing.take(LINES).flatten();
-        let here = lines.filter_map(|record| record.seq()).max();
+        let file = File::open(folder.join(stamp.file_name(Holds::Lines)))?;
+        let mut lines = lines::Backward::new(file)?;
         let is_found = highest.is_some();
-        highest = highest.max(here);
+        for _ in 0..LINES {
+            let Some(line) = lines.next_line()? else {
+                break;
+            };
+            let record = line.ok().and_then(|line| Record::parse(&line));
+            highest = highest.max(record.and_then(|record| record.seq()));
+        }
         if is_found {
             break;
         }

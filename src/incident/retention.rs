@@ -49,6 +49,16 @@ pub(super) fn sweep(
     Ok(gone)
 }
 
+/// Bytes of all segments in `folder`, and when the oldest began.
+pub(super) fn measure(folder: &Path, holds: Holds) -> io::Result<(u64, Option<i64>)> {
+    let stamps = list(folder, holds)?;
+    let oldest_secs = stamps.first().map(|stamp| stamp.start_secs);
+    let size = |stamp: Stamp| {
+        fs::metadata(folder.join(stamp.file_name(holds))).map_or(0, |found| found.len())
+    };
+    Ok((stamps.into_iter().map(size).sum(), oldest_secs))
+}
+
 /// Whether a file was there to be removed. What was made of it goes first.
 fn remove(folder: &Path, holds: Holds, stamp: Stamp) -> io::Result<bool> {
     if holds == Holds::Lines {

@@ -4,8 +4,8 @@
 //! that grows too large is followed by `….1.ndjson`, so that old bytes can be dropped while a bad day
 //! is still going on.
 //!
-//! **Invariant:** after a failed append the file ends where it ended before, or the next opening
-//! finds the torn end and says so. A file that was moved or removed under us is noticed after
+//! **Invariant:** after a failed append the file ends where it ended before, at the latest when it is opened
+//! again; what a kill tore is closed off and told. A file that was moved or removed under us is noticed after
 //! the write, and the bytes are written again.
 
 use std::{
@@ -16,6 +16,8 @@ use std::{
 };
 
 use time::OffsetDateTime;
+
+use super::sync::sync_data;
 
 /// What a segment holds, and so how long one lasts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,8 +139,8 @@ pub(super) fn list(folder: &Path, holds: Holds) -> io::Result<Vec<Stamp>> {
 pub(super) enum Mishap {
     /// The last line had no end: it was closed off.
     TornLine,
-    /// The file was moved or removed while in use.
-    Moved,
+    /// The file was moved or removed while in use; its first line had this number.
+    Moved { first_seq: Option<u64> },
 }
 
 /// Appends to the segment of the hour.
@@ -149,7 +151,36 @@ pub(super) struct Appender {
     /// Beyond this size the next part begins.
     part_bytes: u64,
     open: Option<Open>,
+    /// What a failed append could not take back: done at the next opening, before anything else is written.
+    undo: Option<Undo>,
     mishaps: Vec<Mishap>,
+    /// Files, and a folder, that no sync has reached since they were written.
+    unsynced: Unsynced,
+}
+
+/// A file that holds more than its readers were promised.
+#[derive(Debug)]
+struct Undo {
+    identity: (u64, u64),
+    length: u64,
+}
+
+#[derive(Debug, Default)]
+struct Unsynced {
+    is_written: bool,
+    /// Whether a file was made whose name is not safe yet.
+    is_named: bool,
+    /// The segment before, written and closed.
+    before: Option<File>,
+}
+
+/// How far the first number of a lost file is looked for.
+const FIRST_LINE: u64 = 256 << 10;
+
+/// What all lines have.
+#[derive(serde::Deserialize)]
+struct Numbered {
+    seq: u64,
 }
 
 #[derive(Debug)]
@@ -168,7 +199,9 @@ impl Appender {
             holds,
             part_bytes,
             open: None,
+            undo: None,
             mishaps: Vec::new(),
+            unsynced: Unsynced::default(),
         }
     }
 
@@ -179,11 +212,24 @@ impl Appender {
             open.stamp.start_secs == first.start_secs && open.length < self.part_bytes
         };
         if !self.open.as_ref().is_some_and(fits) {
-            self.open = None;
+            let before = self.open.take().filter(|_| self.unsynced.is_written);
+            self.unsynced.before = before.map(|open| open.file).or(self.unsynced.before.take());
             self.open_last_of(first)?;
         }
         let open = self.open.as_ref().ok_or(io::ErrorKind::NotFound)?;
         Ok((open.stamp.stem(self.holds), open.length))
+    }
+
+    /// Closes off what a kill tore in the newest segment, should that not be the one that is written next.
+    pub(super) fn mend(&mut self) -> io::Result<()> {
+        let Some(stamp) = list(&self.folder, self.holds)?.pop() else {
+            return Ok(());
+        };
+        let path = self.folder.join(stamp.file_name(self.holds));
+        if Open::at(path, stamp)?.close_torn_line()? {
+            self.mishaps.push(Mishap::TornLine);
+        }
+        Ok(())
     }
 
     /// Opens the last part of `first`'s time, or the one after it if that is full.
@@ -201,6 +247,11 @@ impl Appender {
             stamp.part = stamp.part.saturating_add(1);
         }
         let mut open = Open::at(self.folder.join(stamp.file_name(self.holds)), stamp)?;
+        if let Some(undo) = &self.undo {
+            open.take_back(undo)?;
+        }
+        self.undo = None;
+        self.unsynced.is_named |= open.length == 0;
         if self.holds == Holds::Lines && open.close_torn_line()? {
             self.mishaps.push(Mishap::TornLine);
         }
@@ -212,17 +263,59 @@ impl Appender {
     pub(super) fn append(&mut self, bytes: &[u8], now_secs: i64) -> io::Result<()> {
         self.ready(now_secs)?;
         let open = self.open.as_mut().ok_or(io::ErrorKind::NotFound)?;
+        let length = open.length;
         let written = open.append(bytes);
         let is_in_place = written.is_ok() && open.is_in_place();
+        self.unsynced.is_written |= !bytes.is_empty();
         if is_in_place {
             return Ok(());
         }
         // A file that failed or went elsewhere is opened anew before the next try.
-        self.open = None;
-        if written.is_ok() {
-            self.mishaps.push(Mishap::Moved);
+        let open = self.open.take();
+        match &written {
+            Ok(()) => {
+                let first_seq = open.and_then(|open| open.first_seq());
+                self.mishaps.push(Mishap::Moved { first_seq });
+            }
+            Err(_) => {
+                self.undo = open.and_then(|open| open.shrink_to(length).err());
+            }
         }
         written
+    }
+
+    /// Makes what was written safe against a power cut.
+    pub(super) fn sync(&mut self) -> io::Result<()> {
+        for file in self.unsynced_files()? {
+            sync_data(&file)?;
+        }
+        self.is_synced();
+        Ok(())
+    }
+
+    /// The files that have to be synced, and the folder if a name in it is new; for whoever has the time.
+    pub(super) fn unsynced_files(&self) -> io::Result<Vec<File>> {
+        let mut files = Vec::new();
+        if let Some(before) = &self.unsynced.before {
+            files.push(before.try_clone()?);
+        }
+        if let Some(open) = self.open.as_ref().filter(|_| self.unsynced.is_written) {
+            files.push(open.file.try_clone()?);
+        }
+        if self.unsynced.is_named {
+            files.push(File::open(&self.folder)?);
+        }
+        Ok(files)
+    }
+
+    /// They are synced, or somebody is at it.
+    pub(super) fn is_synced(&mut self) {
+        self.unsynced = Unsynced::default();
+    }
+
+    /// The sync of what was handed over failed: it counts as not done.
+    pub(super) fn is_unsynced_again(&mut self) {
+        self.unsynced.is_written = true;
     }
 
     /// Whether the file written last is still where readers look for it.
@@ -276,19 +369,39 @@ impl Open {
     }
 
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        match self.file.write_all(bytes) {
-            Ok(()) => {
-                self.length += bytes.len() as u64;
-                Ok(())
+        self.file.write_all(bytes)?;
+        self.length += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Takes back what a failed append left; what cannot be taken back now is for the next opening.
+    fn shrink_to(&self, length: u64) -> Result<(), Undo> {
+        self.file.set_len(length).map_err(|also| {
+            tracing::debug!(%also, "a half-written line stays until the next opening");
+            Undo {
+                identity: self.identity,
+                length,
             }
-            Err(error) => {
-                // If the part that was written cannot be taken back, the next opening closes it off.
-                if let Err(also) = self.file.set_len(self.length) {
-                    tracing::debug!(%also, "a half-written line stays until the next opening");
-                }
-                Err(error)
-            }
+        })
+    }
+
+    /// Does what [`Open::shrink_to`] could not do, if this is the same file still.
+    fn take_back(&mut self, undo: &Undo) -> io::Result<()> {
+        if undo.identity == self.identity && undo.length < self.length {
+            self.file.set_len(undo.length)?;
+            self.length = undo.length;
         }
+        Ok(())
+    }
+
+    /// Number of the first line, wherever the file is by now.
+    fn first_seq(&self) -> Option<u64> {
+        let mut start = vec![0; self.length.min(FIRST_LINE).try_into().ok()?];
+        self.file.read_exact_at(&mut start, 0).ok()?;
+        start
+            .split(|byte| *byte == b'\n')
+            .find_map(|line| serde_json::from_slice::<Numbered>(line).ok())
+            .map(|line| line.seq)
     }
 
     fn is_in_place(&self) -> bool {
@@ -383,6 +496,6 @@ mod tests {
         lines.append(b"{\"b\":2}\n", NOON).unwrap();
 
         assert!(!lines.is_open());
-        assert_eq!(lines.take_mishaps(), [Mishap::Moved]);
+        assert_eq!(lines.take_mishaps(), [Mishap::Moved { first_seq: None }]);
     }
 }

@@ -119,6 +119,8 @@ fn settings(directory: &Path) -> Settings {
         queue_bytes: 8 << 20,
         max_bytes: Settings::MAX_BYTES,
         max_body_bytes: Settings::MAX_BODY_BYTES,
+        fsync: Settings::FSYNC,
+        ledger: false,
         instance: "here".into(),
         config_hash: "c0ffee".into(),
     }

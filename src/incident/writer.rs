@@ -1,7 +1,7 @@
 //! The one thread that writes: takes what waits, redacts it, one write(2), then tells everyone.
 //!
-//! **Invariant:** a record is acknowledged only after its bytes were taken by the kernel, in a file
-//! that stands where readers look. `seq` rises by one a line, across restarts; a write that failed takes its
+//! **Invariant:** a record is acknowledged only after its bytes were taken by the kernel (with `fsync: always`, by
+//! the disk), in a file that stands where readers look. `seq` rises by one a line, across restarts; a write that failed takes its
 //! numbers back. Whatever the disk does, the thread goes on and says later what is missing.
 
 use std::{
@@ -17,7 +17,9 @@ use std::{
 use tokio::{sync::oneshot, time::Instant};
 
 use super::{
-    AnswerGiven, Incident, NotWritten, Settings, Shared,
+    AnswerGiven, Fsync, Incident, Kind, NotWritten, Settings, Shared,
+    body::BodyNote,
+    ledger::{Write, WriteLine},
     line::{self, MAX_LINE},
     note::Notes,
     rate::RateCap,
@@ -27,6 +29,7 @@ use super::{
     retention::{self, Limits},
     segment::{Appender, Holds},
     shelf::{self, Shelf},
+    sync::{self, Syncer},
 };
 use crate::{clock::Clock, keyring::DataKey, metrics::Shard};
 
@@ -51,11 +54,21 @@ pub(super) enum Message {
 /// A record on its way.
 #[derive(Debug)]
 pub(super) struct Entry {
-    pub(super) incident: Box<Incident>,
+    pub(super) what: What,
     pub(super) weight: usize,
     pub(super) queued: Instant,
-    pub(super) told: oneshot::Sender<Result<(), NotWritten>>,
+    pub(super) told: Told,
 }
+
+/// What shall become a line.
+#[derive(Debug)]
+pub(super) enum What {
+    Incident(Box<Incident>),
+    Write(Box<Write>),
+}
+
+/// Who waits for a line; none if nobody does.
+pub(super) type Told = Option<oneshot::Sender<Result<(), NotWritten>>>;
 
 #[derive(Debug)]
 pub(super) struct Writer {
@@ -72,13 +85,59 @@ pub(super) struct Writer {
     /// Lines about the log itself that wait for a working disk.
     notes: Notes,
     next_sweep_secs: i64,
+    /// Syncs at an interval, if that is asked for.
+    syncer: Option<Syncer>,
+    synced: Instant,
+    /// Lines since the last sync was asked for, and those it shall confirm.
+    unsynced_lines: u64,
+    syncing_lines: u64,
 }
 
 /// A record ready to be written.
 struct Prepared {
-    record: Record,
+    line: Line,
     data_key: Option<DataKey>,
-    told: oneshot::Sender<Result<(), NotWritten>>,
+    told: Told,
+}
+
+enum Line {
+    Incident(Box<Record>),
+    Write(Box<WriteLine>),
+}
+
+impl Prepared {
+    /// The bodies of an incident; a write has none.
+    fn bodies_mut(&mut self) -> impl Iterator<Item = &mut BodyNote> {
+        let record = match &mut self.line {
+            Line::Incident(record) => Some(record.bodies_mut()),
+            Line::Write(_) => None,
+        };
+        record.into_iter().flatten()
+    }
+
+    /// Appends it as line number `seq`, shortened if it would be too long to be read back.
+    fn encode(&mut self, seq: u64, bytes: &mut Vec<u8>) -> serde_json::Result<()> {
+        let record = match &mut self.line {
+            Line::Write(write) => {
+                write.seq = seq;
+                return line::push(bytes, write);
+            }
+            Line::Incident(record) => record,
+        };
+        record.seq = seq;
+        let start = bytes.len();
+        for longest in [None, Some(1_024), Some(0)] {
+            if let Some(longest) = longest {
+                record.shorten(longest);
+            }
+            bytes.truncate(start);
+            line::push(bytes, record)?;
+            if bytes.len() - start <= MAX_LINE {
+                break;
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Writer {
@@ -92,6 +151,14 @@ impl Writer {
         let part = |total: u64| (total / PARTS).max(SMALLEST_PART);
         let folder = settings.directory.clone();
         let bodies = folder.join(shelf::FOLDER);
+        let syncer = match settings.fsync {
+            Fsync::Interval(_) => Some(Syncer::start(
+                clock.clone(),
+                Arc::clone(&metrics),
+                Arc::clone(&shared),
+            )?),
+            Fsync::Never | Fsync::Always => None,
+        };
         let mut writer = Self {
             seq: reader::last_seq(&folder)?.map_or(1, |seq| seq.saturating_add(1)),
             lines: Appender::new(folder, Holds::Lines, part(settings.max_bytes)),
@@ -99,23 +166,34 @@ impl Writer {
             cap: RateCap::new(settings.max_per_minute),
             notes: Notes::default(),
             next_sweep_secs: i64::MIN,
+            syncer,
+            synced: Instant::now(),
+            unsynced_lines: 0,
+            syncing_lines: 0,
             settings,
             redaction,
             clock,
             metrics,
             shared,
         };
-        writer.lines.ready(writer.clock.seconds())?;
+        let now_secs = writer.clock.seconds();
+        writer.lines.mend()?;
+        writer.lines.ready(now_secs)?;
+        writer.measure();
         writer.notes.mishaps(writer.lines.take_mishaps());
         writer.commit(Vec::new(), Instant::now());
         Ok(writer)
     }
 
     pub(super) fn run(mut self, queue: &Receiver<Message>) {
+        let tick = match self.settings.fsync {
+            Fsync::Interval(interval) => interval.min(TICK),
+            Fsync::Never | Fsync::Always => TICK,
+        };
         let mut last_tick = Instant::now();
         let mut closing = None;
         loop {
-            match queue.recv_timeout(TICK) {
+            match queue.recv_timeout(tick) {
                 Ok(Message::Record(first)) => self.batch(first, queue, &mut closing),
                 Ok(Message::Close(done)) => closing = Some(done),
                 Err(RecvTimeoutError::Timeout) => {}
@@ -127,13 +205,14 @@ impl Writer {
                 }
                 break;
             }
-            if last_tick.elapsed() >= TICK {
+            if last_tick.elapsed() >= tick {
                 last_tick = Instant::now();
                 self.tick();
             }
         }
         self.notes.surplus(self.cap.drain());
         self.commit(Vec::new(), Instant::now());
+        self.last_sync();
         drop(closing);
     }
 
@@ -169,9 +248,10 @@ impl Writer {
         let surplus = self.cap.turn(now_secs);
         self.notes.surplus(surplus);
         self.commit(Vec::new(), Instant::now());
-        if !self.shared.condition.is_healthy() {
+        if !self.shared.condition.is_written() {
             self.probe(now_secs);
         }
+        self.sync_beside();
         if now_secs >= self.next_sweep_secs {
             self.sweep(now_secs);
             let next_hour = now_secs - now_secs.rem_euclid(3_600) + 3_600;
@@ -184,6 +264,57 @@ impl Writer {
         let begun = Instant::now();
         if self.notes.is_empty() && self.lines.append(b"", now_secs).is_ok() {
             self.shared.condition.worked(begun.elapsed());
+        }
+        if self.settings.fsync == Fsync::Always && self.confirm().is_ok() {
+            self.shared.condition.synced();
+        }
+    }
+
+    /// Has what was written since synced by the thread beside, if its time has come.
+    fn sync_beside(&mut self) {
+        let (Fsync::Interval(interval), Some(syncer)) = (self.settings.fsync, &self.syncer) else {
+            return;
+        };
+        if let Some(failure) = self.shared.condition.take_sync_failure() {
+            let now_micros = self.clock.micros();
+            self.notes
+                .unsynced(self.syncing_lines, now_micros, &failure);
+            self.lines.is_unsynced_again();
+            self.bodies.is_unsynced_again();
+        }
+        if self.synced.elapsed() < interval {
+            return;
+        }
+        let mut files = Vec::new();
+        for appender in [&mut self.lines, &mut self.bodies] {
+            files.extend(appender.unsynced_files().unwrap_or_default());
+        }
+        if !files.is_empty() && syncer.take(files).is_ok() {
+            self.lines.is_synced();
+            self.bodies.is_synced();
+            self.syncing_lines = std::mem::take(&mut self.unsynced_lines);
+            self.synced = Instant::now();
+        }
+    }
+
+    /// Waits until the disk has what was written.
+    fn confirm(&mut self) -> io::Result<()> {
+        let confirmed = self.bodies.sync().and_then(|()| self.lines.sync());
+        if confirmed.is_ok() {
+            self.unsynced_lines = 0;
+            self.shared.extent.synced(self.clock.micros());
+        }
+        confirmed
+    }
+
+    /// At the end: nothing is left to the system, if syncing is asked for at all.
+    fn last_sync(&mut self) {
+        if let Some(syncer) = self.syncer.take() {
+            syncer.close();
+        }
+        if self.settings.fsync != Fsync::Never {
+            let confirmed = self.confirm();
+            sync::note(confirmed, &self.clock, &self.metrics, &self.shared);
         }
     }
 
@@ -206,12 +337,54 @@ impl Writer {
                 Err(error) => tracing::warn!(%error, "old segments of the support log stay"),
             }
         }
+        self.measure();
+    }
+
+    /// Notes how large the log is.
+    fn measure(&self) {
+        for appender in [&self.lines, &self.bodies] {
+            let holds = appender.holds();
+            if let Ok((bytes, oldest_secs)) = retention::measure(appender.folder(), holds) {
+                self.shared.extent.measured(holds, bytes, oldest_secs);
+            }
+        }
     }
 
     /// Redacts; none if the record is surplus, or could not be made at all.
     fn prepare(&mut self, entry: Entry) -> Option<Prepared> {
-        let mut incident = entry.incident;
-        self.shared.trouble.note(&incident);
+        let id = match &entry.what {
+            What::Incident(incident) => incident.id,
+            What::Write(write) => write.id,
+        };
+        let (mut told, what) = (entry.told, entry.what);
+        let make = || match what {
+            What::Incident(incident) => self.incident(incident, &mut told),
+            What::Write(write) => Some(Prepared {
+                line: Line::Write(Box::new(WriteLine::of(
+                    &write,
+                    &self.redaction,
+                    &self.settings,
+                ))),
+                data_key: None,
+                told: None,
+            }),
+        };
+        // One record that cannot be made must not cost the ones behind it.
+        match std::panic::catch_unwind(std::panic::AssertUnwindSafe(make)) {
+            Ok(prepared) => prepared,
+            Err(_) => {
+                tracing::error!(exchange.id = %id, "an incident could not be turned into a record");
+                self.drop_all(vec![told], "a record could not be made");
+                None
+            }
+        }
+    }
+
+    /// The record of an incident; none if it is surplus, which is as good as written.
+    fn incident(&mut self, mut incident: Box<Incident>, told: &mut Told) -> Option<Prepared> {
+        if incident.kind != Kind::SelfTest {
+            self.shared.trouble.note(&incident);
+        }
         if incident.linkedin_code.is_none() {
             incident.linkedin_code = record::linkedin_code(&incident);
         }
@@ -222,20 +395,14 @@ impl Writer {
         let redacted = || Record::signature_of(&incident, &self.redaction, &self.settings);
         let cap = &mut self.cap;
         if is_capped && !cap.admits(&record::signature(&incident), incident.id, redacted) {
-            tell(entry.told, Ok(()));
+            tell(told.take(), Ok(()));
             return None;
         }
-        let make = || Record::of(&incident, &self.redaction, &self.settings);
-        // One record that cannot be made must not cost the ones behind it.
-        let Ok(record) = std::panic::catch_unwind(std::panic::AssertUnwindSafe(make)) else {
-            tracing::error!(exchange.id = %incident.id, "an incident could not be turned into a record");
-            self.drop_all(vec![entry.told], "a record could not be made");
-            return None;
-        };
+        let record = Record::of(&incident, &self.redaction, &self.settings);
         Some(Prepared {
-            record,
+            line: Line::Incident(Box::new(record)),
             data_key: incident.data_key,
-            told: entry.told,
+            told: told.take(),
         })
     }
 
@@ -251,16 +418,39 @@ impl Writer {
         match self.write_lines(&mut prepared) {
             Ok(()) => {
                 self.shared.condition.worked(queued.elapsed());
+                let fate = self.written(prepared.len());
                 for ready in prepared {
-                    tell(ready.told, Ok(()));
+                    tell(ready.told, fate);
                 }
             }
             Err(error) => {
                 let reason = error.to_string();
+                self.metrics.log_write_failed();
                 self.shared.condition.failed(&reason);
                 self.drop_all(told(prepared), &reason);
             }
         }
+    }
+
+    /// So many lines are written: synced as well, where answers wait for that.
+    fn written(&mut self, lines: usize) -> Result<(), NotWritten> {
+        self.unsynced_lines += lines as u64;
+        if self.settings.fsync != Fsync::Always {
+            return Ok(());
+        }
+        let confirmed = self.confirm();
+        let told = confirmed
+            .as_ref()
+            .map_or(Err(NotWritten::WriteFailed), |()| Ok(()));
+        if let Err(error) = &confirmed {
+            let (lines, now_micros) = (
+                std::mem::take(&mut self.unsynced_lines),
+                self.clock.micros(),
+            );
+            self.notes.unsynced(lines, now_micros, &error.to_string());
+        }
+        sync::note(confirmed, &self.clock, &self.metrics, &self.shared);
+        told
     }
 
     /// Writes the lines, a second time if the file was not where it belongs or the first try failed.
@@ -273,6 +463,8 @@ impl Writer {
             last = self.lines.append(&bytes, now_secs);
             let mishaps = self.lines.take_mishaps();
             if last.is_ok() && self.lines.is_open() {
+                self.shared.extent.grew(Holds::Lines, bytes.len());
+                self.shared.extent.written(self.clock.micros());
                 self.notes = Notes::default();
                 self.notes.mishaps(mishaps);
                 return Ok(());
@@ -289,19 +481,8 @@ impl Writer {
         let time = timestamp(self.clock.micros());
         self.seq = (self.notes).encode(&mut bytes, self.seq, &time, &self.settings.instance)?;
         for ready in prepared {
-            ready.record.seq = self.seq;
+            ready.encode(self.seq, &mut bytes)?;
             self.seq += 1;
-            let start = bytes.len();
-            for longest in [None, Some(1_024), Some(0)] {
-                if let Some(longest) = longest {
-                    ready.record.shorten(longest);
-                }
-                bytes.truncate(start);
-                line::push(&mut bytes, &ready.record)?;
-                if bytes.len() - start <= MAX_LINE {
-                    break;
-                }
-            }
         }
         Ok(bytes)
     }
@@ -309,19 +490,20 @@ impl Writer {
     /// Seals the bodies of all `prepared` and writes them; those that cannot be written are withheld.
     fn shelve(&mut self, prepared: &mut [Prepared]) {
         let now_secs = self.clock.seconds();
-        let has_text =
-            |ready: &mut Prepared| ready.record.bodies_mut().any(|body| body.text.is_some());
+        let has_text = |ready: &mut Prepared| ready.bodies_mut().any(|body| body.text.is_some());
         if !prepared.iter_mut().any(has_text) {
             return;
         }
         let written = self.bodies.ready(now_secs).and_then(|(segment, length)| {
             let mut shelf = Shelf::new(segment, length);
             for ready in prepared.iter_mut() {
-                if let Some(key) = &ready.data_key {
-                    shelf.put(ready.record.bodies_mut(), key);
+                if let Some(key) = ready.data_key.take() {
+                    shelf.put(ready.bodies_mut(), &key);
                 }
             }
-            self.bodies.append(shelf.bytes(), now_secs)
+            self.bodies.append(shelf.bytes(), now_secs)?;
+            self.shared.extent.grew(Holds::Bodies, shelf.bytes().len());
+            Ok(())
         });
         let mishaps = self.bodies.take_mishaps();
         if written.is_ok() && mishaps.is_empty() {
@@ -333,10 +515,7 @@ impl Writer {
                 error.to_string()
             });
         tracing::warn!(reason, "bodies of incidents could not be kept");
-        for body in prepared
-            .iter_mut()
-            .flat_map(|ready| ready.record.bodies_mut())
-        {
+        for body in prepared.iter_mut().flat_map(Prepared::bodies_mut) {
             if body.reference.take().is_some() || body.raw_ref.take().is_some() {
                 body.raw_ref = None;
                 body.withheld = Some(format!("it could not be written: {reason}"));
@@ -345,7 +524,7 @@ impl Writer {
     }
 
     /// These records are lost: count them, tell those who wait, remember it for the log.
-    fn drop_all(&mut self, told: Vec<oneshot::Sender<Result<(), NotWritten>>>, reason: &str) {
+    fn drop_all(&mut self, told: Vec<Told>, reason: &str) {
         self.notes
             .failed(told.len() as u64, self.clock.micros(), reason);
         for told in told {
@@ -356,9 +535,9 @@ impl Writer {
 }
 
 /// Tells the answer that waits, if it still does.
-fn tell(told: oneshot::Sender<Result<(), NotWritten>>, fate: Result<(), NotWritten>) {
+fn tell(told: Told, fate: Result<(), NotWritten>) {
     // The caller may have left, or its hold be over: then nobody listens any more.
-    if told.send(fate).is_err() {
+    if told.is_some_and(|told| told.send(fate).is_err()) {
         tracing::trace!("nobody waited for a record");
     }
 }

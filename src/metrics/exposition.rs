@@ -45,6 +45,16 @@ pub struct Gauges {
     pub index_behind_bytes: u64,
     /// Whether the index of the support log is kept up.
     pub is_index_healthy: bool,
+    /// Bytes of the support log's records, and of its kept bodies.
+    pub support_log_bytes: [u64; 2],
+    /// Bytes of incidents that wait to be written.
+    pub support_log_waiting_bytes: u64,
+    /// Start of the oldest day of records that is kept, in Unix seconds; 0 while there is none.
+    pub support_log_oldest_secs: i64,
+    /// When a record was written last, in Unix microseconds; 0 = not since the start.
+    pub support_log_written_micros: i64,
+    /// When the disk last confirmed what was written, in Unix microseconds; 0 = not since the start.
+    pub support_log_synced_micros: i64,
     /// Whether the store takes what is saved.
     pub is_store_healthy: bool,
     /// Lines of the operations log that found no room.
@@ -146,6 +156,16 @@ impl Page {
             |s| &s.late_records,
         );
         counter(
+            "linkgate_support_log_write_failures_total",
+            "Writes of the support log that the disk refused.",
+            |s| &s.log_write_failures,
+        );
+        counter(
+            "linkgate_support_log_sync_failures_total",
+            "Syncs of the support log that the disk refused.",
+            |s| &s.log_sync_failures,
+        );
+        counter(
             "linkgate_callers_left_total",
             "Callers that hung up before their answer.",
             |s| &s.callers_left,
@@ -236,6 +256,40 @@ impl Page {
         );
     }
 
+    fn support_log(&mut self, gauges: &Gauges) {
+        let name = "linkgate_support_log_bytes";
+        self.family(name, "gauge", "Bytes of the support log on disk.");
+        for (holds, bytes) in ["records", "bodies"].iter().zip(gauges.support_log_bytes) {
+            self.line(format_args!("{name}{{holds=\"{holds}\"}} {bytes}"));
+        }
+        self.single(
+            "linkgate_support_log_waiting_bytes",
+            "gauge",
+            "Bytes of incidents that wait to be written.",
+            gauges.support_log_waiting_bytes,
+        );
+        self.single(
+            "linkgate_support_log_oldest_timestamp_seconds",
+            "gauge",
+            "Start of the oldest day of records that is kept; 0 while there is none.",
+            gauges.support_log_oldest_secs,
+        );
+        let mut moment = |name, help, micros: i64| {
+            let (seconds, rest) = (micros / 1_000_000, micros % 1_000_000);
+            self.single(name, "gauge", help, format_args!("{seconds}.{rest:06}"));
+        };
+        moment(
+            "linkgate_support_log_last_write_timestamp_seconds",
+            "When a record was written last; 0 = not since the start.",
+            gauges.support_log_written_micros,
+        );
+        moment(
+            "linkgate_support_log_last_sync_timestamp_seconds",
+            "When the disk last confirmed what was written; 0 = not since the start.",
+            gauges.support_log_synced_micros,
+        );
+    }
+
     fn gauges(&mut self, gauges: &Gauges) {
         self.family(
             "linkgate_grants",
@@ -259,6 +313,7 @@ impl Page {
             "Whether the support log takes records.",
             u8::from(gauges.is_support_log_healthy),
         );
+        self.support_log(gauges);
         self.single(
             "linkgate_support_index_healthy",
             "gauge",

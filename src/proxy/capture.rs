@@ -35,6 +35,7 @@ use super::{
 
 mod outlive;
 mod record;
+mod written;
 
 use outlive::Outliving;
 use record::Given;
@@ -69,6 +70,7 @@ where
     let answer = inner.call(call).await?;
     cut_short.is_armed.set(false);
     count(&thread, &exchange);
+    written::note(&thread, &exchange, &answer);
     Ok(match worth(&exchange, &answer) {
         Some(kind) => Box::pin(keep(&thread, &exchange, kind, answer)).await,
         None => watched(&thread, &exchange, answer),

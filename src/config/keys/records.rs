@@ -1,6 +1,6 @@
 //! Keys of what is kept: the store and the support log.
 
-use crate::config::kind::Kind::{Count, Name, Path, Switch, Text, Variable};
+use crate::config::kind::Kind::{Count, Name, Path, Switch, Text, Variable, Word};
 
 use super::{GIB, Key, MIB, bytes, key};
 
@@ -91,5 +91,23 @@ pub(super) const INCIDENTS: &[Key] = &[
         bytes(MIB, 1 << 50),
         "2147483648",
         "kept bodies are dropped beyond this total, the oldest hour first",
+    ),
+    key(
+        "incidents.fsync",
+        Word(&["never", "interval", "always"]),
+        "interval",
+        "when records are made safe against a power cut; a killed process loses none either way, so failed answers need not wait for the disk: always makes each of them wait milliseconds",
+    ),
+    key(
+        "incidents.fsync_interval_ms",
+        Count(100, 600_000, "milliseconds"),
+        "1000",
+        "with fsync: interval, what a power cut may cost",
+    ),
+    key(
+        "incidents.ledger",
+        Switch,
+        "false",
+        "notes each successful write as well, without headers or bodies: who posted this twice?",
     ),
 ];

@@ -110,10 +110,10 @@ impl Snapshot {
                 None => return Ok(None),
             }
         }
-        if filter.hides_ledger()
-            && let Some(written) = self.file.number_of(Field::Kind.place(), Filter::WRITTEN)?
-        {
-            tests.push(Test::IsNot(Column::Name(Field::Kind), written));
+        for hidden in filter.hidden_kinds() {
+            if let Some(hidden) = self.file.number_of(Field::Kind.place(), hidden)? {
+                tests.push(Test::IsNot(Column::Name(Field::Kind), hidden));
+            }
         }
         tests.extend(filter.status.map(Test::Status));
         let (since, until) = (filter.since_micros, filter.until_micros);

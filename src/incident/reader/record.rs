@@ -85,14 +85,19 @@ impl Record {
         self.text("/fault")
     }
 
-    /// `failed`, `recovered`, `cut`, `caller_left`; for notes `gap`, `late`, `summary`.
+    /// `failed`, `recovered`, `cut`, `caller_left`; for notes `gap`, `late`, `summary`; for the ledger
+    /// `written`; for what the start tested itself with `self_test`.
     pub fn kind(&self) -> Option<&str> {
         self.text("/kind")
     }
 
-    /// Whether this is an exchange's record, and not a note of the log about itself.
+    /// Whether this is the record of an exchange that went wrong: no note of the log about itself, no line
+    /// of the ledger, no self-test.
     pub fn is_incident(&self) -> bool {
-        !matches!(self.kind(), Some("gap" | "late" | "summary"))
+        !matches!(
+            self.kind(),
+            Some("gap" | "late" | "summary" | "written" | "self_test")
+        )
     }
 
     /// The operator's name of the member.

@@ -141,7 +141,7 @@ fn attempts(thread: &Thread, exchange: &Exchange) -> Vec<Attempt> {
 }
 
 /// The exchange's own secrets: tokens it carried, and what the caller presented.
-fn secrets(exchange: &Exchange) -> Vec<Bytes> {
+pub(super) fn secrets(exchange: &Exchange) -> Vec<Bytes> {
     let trips = exchange.trips.borrow();
     let carried = |trip: &Trip| Bytes::copy_from_slice(trip.token.header.as_bytes());
     let mut secrets: Vec<Bytes> = trips.iter().map(carried).collect();
@@ -229,8 +229,8 @@ fn verdict(
         (Kind::CallerLeft, _) => format!("the caller left before its answer; {answered}{fate}"),
         (Kind::Cut, _) => format!("the answer broke off on its way to the caller{fate}"),
         (Kind::Recovered, _) => format!("recovered after {} attempts: {answered}", attempts.len()),
-        (Kind::Failed, Some(failure)) => format!("{}{fate}", failure.advice()),
-        (Kind::Failed, None) => match exchange.verdict.get() {
+        (Kind::Failed | Kind::SelfTest, Some(failure)) => format!("{}{fate}", failure.advice()),
+        (Kind::Failed | Kind::SelfTest, None) => match exchange.verdict.get() {
             Some(said) => format!("{answered}; it was passed on unchanged{fate}; {said}"),
             None => format!("{answered}; it was passed on unchanged{fate}"),
         },

@@ -551,6 +551,8 @@ fn incidents() -> incident::Settings {
         max_body_bytes: incident::Settings::MAX_BODY_BYTES,
         body_bytes: 65_536,
         queue_bytes: 32 << 20,
+        fsync: incident::Settings::FSYNC,
+        ledger: false,
         instance: "test".to_owned(),
         config_hash: "0".to_owned(),
     }
