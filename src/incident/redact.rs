@@ -7,7 +7,10 @@
 //! **Invariant:** no bytes make it panic; what came out goes through again unchanged; what is not
 //! part of a secret stays byte for byte.
 
-use std::borrow::Cow;
+use std::{
+    borrow::Cow,
+    sync::{Arc, LazyLock},
+};
 
 use bytes::Bytes;
 
@@ -23,7 +26,7 @@ mod view;
 
 pub use find::{Find, MOST_FINDS, What, finds};
 
-use needle::Needle;
+use needle::Needles;
 use view::View;
 
 /// What redaction knows beyond one exchange. Cheap to clone.
@@ -31,12 +34,14 @@ use view::View;
 pub struct Redaction {
     ring: KeyRing,
     live: LiveSecrets,
+    known: Arc<shape::Known>,
 }
 
 impl Redaction {
     /// The door for records whose fingerprints are made with `ring`.
     pub fn new(ring: KeyRing, live: LiveSecrets) -> Self {
-        Self { ring, live }
+        let known = Arc::default();
+        Self { ring, live, known }
     }
 
     /// What of `text` must not be handed out: an export is asked about before it leaves.
@@ -49,7 +54,6 @@ impl Redaction {
         Redactor {
             redaction: self,
             own: needle::needles(secrets, &self.ring),
-            known: shape::Known::default(),
         }
     }
 }
@@ -58,8 +62,7 @@ impl Redaction {
 #[derive(Debug)]
 pub struct Redactor<'a> {
     redaction: &'a Redaction,
-    own: Vec<Needle>,
-    known: shape::Known,
+    own: Needles,
 }
 
 /// Replacing can bring a new name to light (`…=`); it comes to rest after one or two rounds.
@@ -194,8 +197,8 @@ impl Redactor<'_> {
         spans
     }
 
-    fn scan(&self, view: &View, end: End, spans: &mut Vec<Span>) {
-        let text = view.bytes.as_slice();
+    fn scan(&self, view: &View<'_>, end: End, spans: &mut Vec<Span>) {
+        let text = &*view.bytes;
         let mut note = |start, end, rank, fingerprint: Fingerprint| {
             let (start, end) = view.raw_range(start, end);
             spans.push(Span {
@@ -205,18 +208,17 @@ impl Redactor<'_> {
                 fingerprint,
             });
         };
-        for needle in &self.own {
-            for hit in needle.hits(text) {
-                note(hit.start, hit.end, Rank::Own, hit.fingerprint.clone());
-            }
-            if let Some(hit) = (end == End::Cut).then(|| needle.cut_hit(text)).flatten() {
-                note(hit.start, hit.end, Rank::Own, hit.fingerprint.clone());
-            }
+        let mut own = |hit: &needle::Hit<'_>| {
+            note(hit.start, hit.end, Rank::Own, hit.fingerprint.clone());
+        };
+        self.own.hits(text, &mut own);
+        if end == End::Cut {
+            self.own.cut_hits(text, &mut own);
         }
         shape::scan_live(
             text,
             &self.redaction.live,
-            &self.known,
+            &self.redaction.known,
             |start, end, fingerprint| {
                 note(start, end, Rank::Live, fingerprint);
             },
@@ -274,6 +276,9 @@ fn is_secret_header(name: &[u8]) -> bool {
 }
 
 const MARK_START: &[u8] = b"[redacted:";
+/// Made once: making one takes longer than most searches.
+static MARKS: LazyLock<memchr::memmem::Finder<'static>> =
+    LazyLock::new(|| memchr::memmem::Finder::new(MARK_START));
 /// Digits of a fingerprint.
 const MARK_DIGITS: usize = 16;
 
@@ -294,7 +299,8 @@ fn is_marked(text: &[u8]) -> bool {
 /// Where marks stand already.
 fn marks(text: &[u8]) -> Vec<(usize, usize)> {
     let length = MARK_START.len() + MARK_DIGITS + 1;
-    memchr::memmem::find_iter(text, MARK_START)
+    MARKS
+        .find_iter(text)
         .map(|start| (start, start + length))
         .filter(|(start, end)| text.get(*start..*end).is_some_and(is_marked))
         .collect()

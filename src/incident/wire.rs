@@ -2,19 +2,21 @@
 //!
 //! **Invariant:** never loses a line: what is no `name: value` stands as a name without a value.
 
+use std::borrow::Cow;
+
 use http::HeaderMap;
 
 use crate::exchange::Head;
 
 /// One header line, before redaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Line {
-    pub(super) name: Vec<u8>,
-    pub(super) value: Vec<u8>,
+pub(super) struct Line<'a> {
+    pub(super) name: Cow<'a, [u8]>,
+    pub(super) value: Cow<'a, [u8]>,
 }
 
 /// The header lines of a head, the first line excluded.
-pub(super) fn lines(head: &Head) -> Vec<Line> {
+pub(super) fn lines(head: &Head) -> Vec<Line<'_>> {
     match head {
         Head::Wire(bytes) => wire_lines(bytes),
         Head::Decoded(headers) => decoded_lines(headers),
@@ -22,17 +24,19 @@ pub(super) fn lines(head: &Head) -> Vec<Line> {
 }
 
 /// The header lines of a decoded map, in its order.
-pub(super) fn decoded_lines(headers: &HeaderMap) -> Vec<Line> {
-    let line = |(name, value): (&http::HeaderName, &http::HeaderValue)| Line {
-        name: name.as_str().into(),
-        value: value.as_bytes().into(),
-    };
-    headers.iter().map(line).collect()
+pub(super) fn decoded_lines(headers: &HeaderMap) -> Vec<Line<'_>> {
+    headers
+        .iter()
+        .map(|(name, value)| Line {
+            name: name.as_str().as_bytes().into(),
+            value: value.as_bytes().into(),
+        })
+        .collect()
 }
 
 /// Splits the raw head of an HTTP/1 message (RFC 9112 §5).
-fn wire_lines(head: &[u8]) -> Vec<Line> {
-    let mut lines: Vec<Line> = Vec::new();
+fn wire_lines(head: &[u8]) -> Vec<Line<'_>> {
+    let mut lines: Vec<Line<'_>> = Vec::new();
     for line in head.split(|byte| *byte == b'\n').skip(1) {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         if line.is_empty() {
@@ -41,8 +45,9 @@ fn wire_lines(head: &[u8]) -> Vec<Line> {
         match (line.first(), lines.last_mut()) {
             // A folded line goes on with the one before, joined by a space (RFC 9112 §5.2).
             (Some(b' ' | b'\t'), Some(last)) => {
-                last.value.push(b' ');
-                last.value.extend_from_slice(trim(line));
+                let value = last.value.to_mut();
+                value.push(b' ');
+                value.extend_from_slice(trim(line));
             }
             _ => lines.push(split(line)),
         }
@@ -50,7 +55,7 @@ fn wire_lines(head: &[u8]) -> Vec<Line> {
     lines
 }
 
-fn split(line: &[u8]) -> Line {
+fn split(line: &[u8]) -> Line<'_> {
     let mut parts = line.splitn(2, |byte| *byte == b':');
     let name = parts.next().unwrap_or_default();
     let value = parts.next().unwrap_or_default();
@@ -72,11 +77,11 @@ fn trim(mut value: &[u8]) -> &[u8] {
 }
 
 /// The first value of a header, whatever its case.
-pub(super) fn value<'a>(lines: &'a [Line], name: &str) -> Option<&'a [u8]> {
+pub(super) fn value<'a>(lines: &'a [Line<'_>], name: &str) -> Option<&'a [u8]> {
     lines
         .iter()
         .find(|line| line.name.eq_ignore_ascii_case(name.as_bytes()))
-        .map(|line| line.value.as_slice())
+        .map(|line| &*line.value)
 }
 
 #[cfg(test)]

@@ -2,7 +2,13 @@
 //!
 //! **Invariant:** holds no secret, only keyed tags; a guess cannot be tested without the ring.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use dashmap::DashMap;
 
@@ -16,6 +22,8 @@ pub struct LiveSecrets(Arc<Live>);
 struct Live {
     ring: KeyRing,
     tags: DashMap<u64, Fingerprint>,
+    /// Rises with every secret that is added.
+    generation: AtomicU64,
 }
 
 impl fmt::Debug for LiveSecrets {
@@ -28,21 +36,34 @@ impl LiveSecrets {
     /// An empty set whose fingerprints are made with `ring`.
     pub fn new(ring: KeyRing) -> Self {
         let tags = DashMap::new();
-        Self(Arc::new(Live { ring, tags }))
+        let generation = AtomicU64::new(0);
+        Self(Arc::new(Live {
+            ring,
+            tags,
+            generation,
+        }))
     }
 
     /// Adds a secret by its value; only the fingerprint is kept.
     pub fn add(&self, secret: &[u8]) -> Fingerprint {
         let tag = self.0.ring.tag(secret);
         let entry = self.0.tags.entry(tag);
-        entry.or_insert_with(|| Fingerprint::from_tag(tag)).clone()
+        let fingerprint = entry.or_insert_with(|| Fingerprint::from_tag(tag)).clone();
+        self.0.generation.fetch_add(1, Ordering::Release);
+        fingerprint
     }
 
     /// Adds a secret that is known by its fingerprint alone, such as a caller's key after a restart.
     pub fn add_known(&self, fingerprint: &Fingerprint) {
         if let Some(tag) = tag_of(fingerprint) {
             self.0.tags.insert(tag, fingerprint.clone());
+            self.0.generation.fetch_add(1, Ordering::Release);
         }
+    }
+
+    /// Another number whenever a secret was added: until then, what was no live secret is none.
+    pub fn generation(&self) -> u64 {
+        self.0.generation.load(Ordering::Acquire)
     }
 
     /// The fingerprint of `secret`, which is not added.

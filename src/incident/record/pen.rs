@@ -86,7 +86,7 @@ impl<'a> Pen<'a> {
     pub(super) fn attempt(&self, n: usize, attempt: &Attempt) -> AttemptMade {
         let sent = attempt.sent.as_ref().map(wire::lines);
         let head = attempt.head.as_ref().map(wire::lines);
-        let headers = |lines: &Option<Vec<Line>>| {
+        let headers = |lines: &Option<Vec<Line<'_>>>| {
             lines
                 .as_deref()
                 .map(|lines| self.headers(lines))
@@ -132,12 +132,12 @@ impl<'a> Pen<'a> {
         }
     }
 
-    fn body(&self, kept: &KeptBody, lines: &[Line]) -> BodyNote {
+    fn body(&self, kept: &KeptBody, lines: &[Line<'_>]) -> BodyNote {
         let encoding = wire::value(lines, "content-encoding").unwrap_or_default();
         body::note(kept, encoding, &self.redactor, self.keep)
     }
 
-    fn headers(&self, lines: &[Line]) -> HeadersSeen {
+    fn headers(&self, lines: &[Line<'_>]) -> HeadersSeen {
         let mut latin1 = false;
         let mut read = |bytes: &[u8]| {
             let (text, is_latin1) = readable(bytes);

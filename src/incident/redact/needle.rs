@@ -2,7 +2,6 @@
 
 use bytes::Bytes;
 use data_encoding::{BASE64, BASE64URL, Encoding, HEXLOWER, HEXUPPER};
-use memchr::memmem;
 
 use crate::keyring::{Fingerprint, KeyRing};
 
@@ -12,9 +11,6 @@ const SHORTEST_SECRET: usize = 4;
 /// The shortest piece of base64 that is looked for: shorter ones occur by chance.
 const SHORTEST_PIECE: usize = 8;
 
-/// How much of a form is searched for before the rest is compared.
-const LEAD: usize = 24;
-
 /// How much of a secret at a cut-off end counts as that secret.
 const SHORTEST_PREFIX: usize = 12;
 
@@ -22,8 +18,6 @@ const SHORTEST_PREFIX: usize = 12;
 #[derive(Debug)]
 pub(super) struct Needle {
     form: Vec<u8>,
-    /// Finds the beginning of `form`: making one for a whole token takes longer than most searches.
-    finder: memmem::Finder<'static>,
     /// Base64 shares its first and last characters with the neighbouring bytes.
     is_base64: bool,
     fingerprint: Fingerprint,
@@ -36,28 +30,97 @@ pub(super) struct Hit<'a> {
     pub(super) fingerprint: &'a Fingerprint,
 }
 
+/// All forms of an exchange's secrets, looked for in one pass.
+///
+/// There are some thirty forms and a hundred short texts in an exchange: a search for each form in each text takes
+/// longer than all else that is done for a record.
+#[derive(Debug)]
+pub(super) struct Needles {
+    all: Vec<Needle>,
+    /// One bit for each pair of bytes with which a form begins.
+    leads: Vec<u64>,
+    shortest: usize,
+}
+
 /// All forms of all `secrets` that cannot be had by decoding the text.
-pub(super) fn needles(secrets: &[Bytes], ring: &KeyRing) -> Vec<Needle> {
-    let mut needles: Vec<Needle> = Vec::new();
+pub(super) fn needles(secrets: &[Bytes], ring: &KeyRing) -> Needles {
+    let mut all: Vec<Needle> = Vec::new();
     for secret in secrets
         .iter()
         .filter(|secret| secret.len() >= SHORTEST_SECRET)
     {
         let fingerprint = ring.fingerprint(secret);
         for (form, is_base64) in forms(secret) {
-            if needles.iter().any(|known| known.form == form) {
+            if all.iter().any(|known| known.form == form) {
                 continue;
             }
-            let lead = form.get(..LEAD).unwrap_or(&form);
-            needles.push(Needle {
-                finder: memmem::Finder::new(lead).into_owned(),
+            all.push(Needle {
                 form,
                 is_base64,
                 fingerprint: fingerprint.clone(),
             });
         }
     }
-    needles
+    Needles::of(all)
+}
+
+impl Needles {
+    fn of(all: Vec<Needle>) -> Self {
+        let mut leads = vec![0; (1 << 16) / 64];
+        for needle in &all {
+            if let [first, second, ..] = needle.form.as_slice() {
+                let (word, bit) = lead(*first, *second);
+                if let Some(word) = leads.get_mut(word) {
+                    *word |= bit;
+                }
+            }
+        }
+        let shortest = all.iter().map(|needle| needle.form.len()).min();
+        Self {
+            all,
+            leads,
+            shortest: shortest.unwrap_or(usize::MAX),
+        }
+    }
+
+    /// Calls `found` with every place where one of the forms stands in `text`.
+    pub(super) fn hits(&self, text: &[u8], mut found: impl FnMut(&Hit<'_>)) {
+        if text.len() < self.shortest {
+            return;
+        }
+        // Up to where each form was found already: it does not overlap with itself.
+        let mut free_from = Vec::new();
+        for (start, (first, second)) in text.iter().zip(text.iter().skip(1)).enumerate() {
+            let (word, bit) = lead(*first, *second);
+            if self.leads.get(word).is_none_or(|leads| leads & bit == 0) {
+                continue;
+            }
+            let rest = text.get(start..).unwrap_or_default();
+            for (n, needle) in self.all.iter().enumerate() {
+                if !rest.starts_with(&needle.form) {
+                    continue;
+                }
+                free_from.resize(self.all.len(), 0);
+                if let Some(free_from) = free_from.get_mut(n).filter(|from| **from <= start) {
+                    *free_from = start + needle.form.len();
+                    found(&needle.hit(text, start, *free_from));
+                }
+            }
+        }
+    }
+
+    /// Calls `found` with every form whose beginning stands at the cut-off end of `text`.
+    pub(super) fn cut_hits(&self, text: &[u8], mut found: impl FnMut(&Hit<'_>)) {
+        for hit in self.all.iter().filter_map(|needle| needle.cut_hit(text)) {
+            found(&hit);
+        }
+    }
+}
+
+/// The word and the bit of a pair of bytes.
+fn lead(first: u8, second: u8) -> (usize, u64) {
+    let pair = u16::from_le_bytes([first, second]);
+    (usize::from(pair >> 6), 1 << (pair & 63))
 }
 
 fn forms(secret: &[u8]) -> impl Iterator<Item = (Vec<u8>, bool)> {
@@ -89,25 +152,6 @@ fn base64_piece(alphabet: &Encoding, secret: &[u8], shift: usize) -> Option<Vec<
 }
 
 impl Needle {
-    /// Where this form stands in `text`.
-    pub(super) fn hits<'a>(&'a self, text: &'a [u8]) -> impl Iterator<Item = Hit<'a>> {
-        let mut from = 0;
-        std::iter::from_fn(move || {
-            loop {
-                let rest = text
-                    .get(from..)
-                    .filter(|rest| rest.len() >= self.form.len())?;
-                let start = from + self.finder.find(rest)?;
-                let is_whole = text.get(start..)?.starts_with(&self.form);
-                // A beginning that went on otherwise may overlap with the true one.
-                from = start + if is_whole { self.form.len() } else { 1 };
-                if is_whole {
-                    return Some(self.hit(text, start, start + self.form.len()));
-                }
-            }
-        })
-    }
-
     fn hit(&self, text: &[u8], start: usize, end: usize) -> Hit<'_> {
         let (start, end) = self.with_neighbours(text, start, end);
         Hit {
@@ -130,7 +174,7 @@ impl Needle {
     }
 
     /// Where `text` ends in the beginning of this form, because it was cut off there.
-    pub(super) fn cut_hit(&self, text: &[u8]) -> Option<Hit<'_>> {
+    fn cut_hit(&self, text: &[u8]) -> Option<Hit<'_>> {
         let form = self.form.as_slice();
         let longest = form.len().min(text.len());
         let length = (SHORTEST_PREFIX..=longest).rev().find(|length| {

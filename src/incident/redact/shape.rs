@@ -1,9 +1,9 @@
 //! Values that are secret because of how they look, or because they are alive somewhere.
 
 use std::{
-    cell::RefCell,
     collections::HashSet,
     hash::{BuildHasher, RandomState},
+    sync::{LazyLock, Mutex, PoisonError},
 };
 
 use memchr::memmem;
@@ -28,23 +28,32 @@ const SHORTEST_RUN: usize = 20;
 /// How many separators inside a run a live secret may have, before only whole runs are tried.
 const SEPARATORS: usize = 8;
 
+/// What shapes begin with, and how much must follow. Made once: making one takes longer than most searches.
+static LEADS: LazyLock<Vec<(memmem::Finder<'static>, usize)>> = LazyLock::new(|| {
+    let ours = bearer::PREFIXES.map(|prefix| (memmem::Finder::new(prefix), SHORTEST_KEY));
+    let theirs = (memmem::Finder::new("AQ"), SHORTEST_TOKEN);
+    ours.into_iter().chain([theirs]).collect()
+});
+
+/// What a signed token begins with.
+static JWT: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new("eyJ"));
+
 /// Calls `found` with the range of everything in `text` that is shaped like a secret.
 ///
 /// `is_cut` says that the text was cut off at its end: the beginning of a shape counts there.
 pub(super) fn scan(text: &[u8], is_cut: bool, mut found: impl FnMut(usize, usize)) {
-    let ours = bearer::PREFIXES.map(|prefix| (prefix, SHORTEST_KEY));
-    for (lead, shortest) in ours.into_iter().chain([("AQ", SHORTEST_TOKEN)]) {
+    for (lead, shortest) in LEADS.iter() {
         let mut free_from = 0;
-        for start in memmem::find_iter(text, lead) {
+        for start in lead.find_iter(text) {
             // Inside a run that was judged as a whole: nothing new, and no second walk over it.
             if start < free_from {
                 continue;
             }
-            let body = start + lead.len();
+            let body = start + lead.needle().len();
             let end = run_end(text, body, is_word);
             let needed = match is_cut && end == text.len() {
-                true => SHORTEST_CUT.min(shortest),
-                false => shortest,
+                true => SHORTEST_CUT.min(*shortest),
+                false => *shortest,
             };
             if end - body >= needed {
                 found(start, end);
@@ -59,7 +68,7 @@ pub(super) fn scan(text: &[u8], is_cut: bool, mut found: impl FnMut(usize, usize
 /// A signed token of JOSE (RFC 7515 §3.1), as LinkedIn's `id_token` is.
 fn jwt(text: &[u8], found: &mut impl FnMut(usize, usize)) {
     let mut free_from = 0;
-    for start in memmem::find_iter(text, "eyJ") {
+    for start in JWT.find_iter(text) {
         // A later start in the same run has fewer parts.
         if start < free_from {
             continue;
@@ -93,27 +102,40 @@ fn scheme(text: &[u8], found: &mut impl FnMut(usize, usize)) {
     }
 }
 
-/// Runs that were looked up already in this exchange: bodies say the same things over and over.
+/// Runs that were looked up already and are alive nowhere: texts say the same things over and over, and each
+/// look takes a keyed hash.
 #[derive(Debug, Default)]
 pub(super) struct Known {
     hasher: RandomState,
-    dead: RefCell<HashSet<u64>>,
+    dead: Mutex<Dead>,
 }
 
-/// Runs that are remembered.
+/// By hash, as of one state of the live secrets.
+#[derive(Debug, Default)]
+struct Dead {
+    generation: u64,
+    runs: HashSet<u64>,
+}
+
+/// Runs that are remembered; with one more all are forgotten.
 const MAX_KNOWN: usize = 8_192;
 
 impl Known {
     /// The fingerprint of `run` if it is a live secret.
     fn find(&self, run: &[u8], live: &LiveSecrets) -> Option<Fingerprint> {
         let hash = self.hasher.hash_one(run);
-        if self.dead.borrow().contains(&hash) {
+        let generation = live.generation();
+        let mut dead = self.dead.lock().unwrap_or_else(PoisonError::into_inner);
+        if dead.generation != generation || dead.runs.len() >= MAX_KNOWN {
+            dead.generation = generation;
+            dead.runs.clear();
+        }
+        if dead.runs.contains(&hash) {
             return None;
         }
         let found = live.find(run);
-        let mut dead = self.dead.borrow_mut();
-        if found.is_none() && dead.len() < MAX_KNOWN {
-            dead.insert(hash);
+        if found.is_none() {
+            dead.runs.insert(hash);
         }
         found
     }
@@ -126,6 +148,9 @@ pub(super) fn scan_live(
     known: &Known,
     mut found: impl FnMut(usize, usize, Fingerprint),
 ) {
+    if text.len() < SHORTEST_RUN {
+        return;
+    }
     let mut start = 0;
     while start < text.len() {
         let end = run_end(text, start, is_token);

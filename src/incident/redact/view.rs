@@ -5,44 +5,55 @@
 //!
 //! **Invariant:** `starts` has one more entry than `bytes`, never falls, and ends at the raw length.
 
+use std::borrow::Cow;
+
 /// A text, and where each of its bytes came from.
 #[derive(Debug)]
-pub(super) struct View {
-    pub(super) bytes: Vec<u8>,
-    starts: Vec<usize>,
+pub(super) struct View<'t> {
+    pub(super) bytes: Cow<'t, [u8]>,
+    /// None where every byte came from its own place.
+    starts: Option<Vec<usize>>,
 }
 
-impl View {
+impl<'t> View<'t> {
     /// The text as it stands.
-    fn raw(text: &[u8]) -> Self {
+    fn raw(text: &'t [u8]) -> Self {
         Self {
-            bytes: text.into(),
-            starts: (0..=text.len()).collect(),
+            bytes: Cow::Borrowed(text),
+            starts: None,
         }
     }
 
     /// Where a range of this view begins and ends in the raw text.
     pub(super) fn raw_range(&self, start: usize, end: usize) -> (usize, usize) {
-        let at = |place: usize| self.starts.get(place).copied();
-        let last = self.starts.last().copied().unwrap_or_default();
-        (at(start).unwrap_or(last), at(end).unwrap_or(last))
+        (self.start_of(start), self.start_of(end))
+    }
+
+    /// Where the byte at `place` came from; behind the last one, the raw text's end.
+    fn start_of(&self, place: usize) -> usize {
+        match &self.starts {
+            None => place.min(self.bytes.len()),
+            Some(starts) => {
+                let last = starts.last().copied().unwrap_or_default();
+                starts.get(place).copied().unwrap_or(last)
+            }
+        }
     }
 
     /// This view decoded once more; none if there is nothing to decode.
-    fn decoded(&self, lead: u8, unescape: fn(&[u8]) -> Option<Escape>) -> Option<Self> {
+    fn decoded(&self, lead: u8, unescape: fn(&[u8]) -> Option<Escape>) -> Option<View<'static>> {
         memchr::memchr(lead, &self.bytes)?;
         let mut bytes = Vec::with_capacity(self.bytes.len());
-        let mut starts = Vec::with_capacity(self.starts.len());
-        let mut rest = self.bytes.as_slice();
-        let mut from = self.starts.iter();
+        let mut starts = Vec::with_capacity(self.bytes.len() + 1);
+        let mut place = 0;
         let mut is_changed = false;
-        while let Some((byte, after)) = rest.split_first() {
-            let start = from.next().copied().unwrap_or_default();
+        while let Some((byte, after)) = self.bytes.get(place..).and_then(<[u8]>::split_first) {
+            let start = self.start_of(place);
             let escape = (*byte == lead).then(|| unescape(after)).flatten();
+            place += 1 + escape.as_ref().map_or(0, |escape| escape.length);
             let Some(escape) = escape else {
                 bytes.push(*byte);
                 starts.push(start);
-                rest = after;
                 continue;
             };
             is_changed = true;
@@ -51,24 +62,24 @@ impl View {
                 bytes.push(*byte);
                 starts.push(start);
             }
-            rest = after.get(escape.length..).unwrap_or_default();
-            from = from
-                .as_slice()
-                .get(escape.length..)
-                .unwrap_or_default()
-                .iter();
         }
-        starts.push(self.starts.last().copied().unwrap_or_default());
-        is_changed.then_some(Self { bytes, starts })
+        starts.push(self.start_of(self.bytes.len()));
+        is_changed.then_some(View {
+            bytes: Cow::Owned(bytes),
+            starts: Some(starts),
+        })
     }
 }
 
 /// All ways to read `text`: as it stands first, then decoded up to two deep.
-pub(super) fn views(text: &[u8]) -> Vec<View> {
+pub(super) fn views(text: &[u8]) -> Vec<View<'_>> {
     let raw = View::raw(text);
     let percent = raw.decoded(b'%', percent);
     let json = raw.decoded(b'\\', json);
-    let deeper: Vec<View> = percent
+    if percent.is_none() && json.is_none() {
+        return vec![raw];
+    }
+    let deeper: Vec<View<'_>> = percent
         .iter()
         .chain(&json)
         .flat_map(|view| {
