@@ -14,6 +14,7 @@ use crate::{
 mod disk;
 mod reading;
 mod secrecy;
+mod whole;
 
 /// What a test needs to write a log and read it.
 struct World {
