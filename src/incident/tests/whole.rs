@@ -32,7 +32,7 @@ async fn lines_are_synced_when_it_is_asked_for() {
     world.recorder.record(incident()).await.unwrap();
     let figures = world.recorder.figures();
     assert_eq!(figures.synced_micros, 0);
-    assert!(figures.written_micros > 0 && figures.record_bytes > 0 && figures.waiting_bytes == 0);
+    assert!(figures.written_micros > 0 && figures.record_bytes > 0);
 }
 
 fn self_test(world: &World) -> SelfTest {
