@@ -84,6 +84,8 @@ fn settings(folder: &Path) -> Settings {
         queue_bytes: 1 << 30,
         max_bytes: 1 << 30,
         max_body_bytes: 1 << 28,
+        fsync: Settings::FSYNC,
+        ledger: false,
         instance: "bench".into(),
         config_hash: "c0ffee".into(),
     }

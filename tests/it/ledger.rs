@@ -13,7 +13,7 @@ async fn post(served: &Served, key: &str, member: &str, text: &str) -> Reply {
     let body = post_saying(text);
     let head = served.head("POST", "/rest/posts", key, member);
     let head = format!(
-        "{head}Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+        "{head}Content-Type: application/json\r\nX-Restli-Protocol-Version: 2.0.0\r\nContent-Length: {}\r\n\r\n",
         body.len()
     );
     let reply = served.connect().await.ask(head + &body).await;
