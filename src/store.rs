@@ -1,14 +1,14 @@
 //! Where everything durable rests but the support log: one trait per part, one home per database.
 //!
 //! [`GrantStore`] is what credentials ask, [`KeyStore`] what holds callers' keys, [`OperatorStore`]
-//! what holds operators' tokens, [`Outbox`] what alerts ask; a home is a [`Store`] and answers them all. Tokens are sealed before they come here, so no store ever sees
+//! what holds operators' tokens, [`Outbox`] what alerts ask, [`MarkStore`] what support decided about signatures; a home is a [`Store`] and answers them all. Tokens are sealed before they come here, so no store ever sees
 //! one. A renewal works on its member's row under a lease (owner and fence), and every save names
 //! the version it was made from.
 //!
 //! **Invariant:** when a write returns `Ok`, it survives a power cut; a refused open has written
 //! nothing. SQL stands below `store::sqlite` and nowhere else.
 //! **Neighbours:** `credentials` (the only one to take leases), `alerts` (the outbox), `app`
-//! (callers' keys, operators' tokens).
+//! (callers' keys, operators' tokens, marks), `admin` (marks).
 
 use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
@@ -23,12 +23,14 @@ use crate::{
     operators::Operator,
 };
 
+mod marks;
 mod outbox;
 mod sqlite;
 
 #[cfg(test)]
 mod suite;
 
+pub use marks::{Decision, LONGEST_SIGNATURE, MOST_MARKS, Mark, MarkStore, NotADecision};
 pub use outbox::{Lost, Next, Outbox, Telling, Waiting};
 
 /// A grant as it rests: what is secret is sealed, the rest is plain for lists and questions.
@@ -169,9 +171,9 @@ pub enum StoreError {
 }
 
 /// A home for everything: what [`open`] gives.
-pub trait Store: GrantStore + KeyStore + OperatorStore + Outbox {}
+pub trait Store: GrantStore + KeyStore + OperatorStore + Outbox + MarkStore {}
 
-impl<S: GrantStore + KeyStore + OperatorStore + Outbox> Store for S {}
+impl<S: GrantStore + KeyStore + OperatorStore + Outbox + MarkStore> Store for S {}
 
 /// Grants, leases and the renewal journal. Every home answers the same test suite.
 #[async_trait]

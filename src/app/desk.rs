@@ -28,6 +28,7 @@ use super::{
 };
 
 mod listing;
+mod marks;
 mod operators;
 
 /// The one who executes.
@@ -121,6 +122,10 @@ impl Desk {
             } => self.create_operator(&name, &role, expires_secs).await,
             Order::ListOperators => Ok(self.list_operators()),
             Order::RevokeOperator { id } => self.revoke_operator(&id).await,
+            Order::MarkSignature {
+                signature,
+                decision,
+            } => self.mark_signature(&signature, decision).await,
         };
         done.map_or_else(Reply::Refused, Reply::Done)
     }

@@ -7,7 +7,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::secret::Secret;
+use crate::{secret::Secret, store::Decision};
 
 /// A command for the one who has the store open.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -124,6 +124,13 @@ pub enum Order {
     RevokeOperator {
         /// Its public id.
         id: String,
+    },
+    /// Mutes or resolves a signature of incidents, or takes that back.
+    MarkSignature {
+        /// The signature, as records say it.
+        signature: String,
+        /// What is decided; none: it is open again.
+        decision: Option<Decision>,
     },
     /// Ends a key.
     RevokeKey {

@@ -11,6 +11,7 @@ use crate::{
         page,
         reader::{Found, Incidents, Record, SHORTEST_PREFIX},
     },
+    store::Decision,
 };
 
 use super::{End, print, reach};
@@ -18,6 +19,7 @@ use super::{End, print, reach};
 mod bodies;
 mod export;
 mod list;
+mod marks;
 mod reindex;
 mod show;
 mod stats;
@@ -51,6 +53,21 @@ pub(super) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Hide a signature from what is wrong now; its incidents are kept and found as before
+    Mute {
+        /// The signature, as `list --json` and the pages say it
+        signature: String,
+    },
+    /// Note that a signature was put right: if it comes again, the pages say so
+    Resolve {
+        /// The signature
+        signature: String,
+    },
+    /// Take `mute` or `resolve` back
+    Reopen {
+        /// The signature
+        signature: String,
+    },
 }
 
 pub(super) fn run(command: Command, file: &Path, environment: &Environment) -> Result<(), End> {
@@ -65,6 +82,13 @@ pub(super) fn run(command: Command, file: &Path, environment: &Environment) -> R
         Command::Export(options) => export::run(&log, &places, &options),
         Command::Reindex { json } => reindex::run(&places.incidents, json),
         Command::Verify { json } => verify::run(&places, json),
+        Command::Mute { signature } => {
+            marks::decide(signature, Some(Decision::Muted), file, environment)
+        }
+        Command::Resolve { signature } => {
+            marks::decide(signature, Some(Decision::Resolved), file, environment)
+        }
+        Command::Reopen { signature } => marks::decide(signature, None, file, environment),
     }
 }
 

@@ -31,6 +31,7 @@ use crate::{
 
 mod keys;
 mod leases;
+mod marks;
 mod opening;
 mod operators;
 mod outbox;

@@ -7,6 +7,7 @@ use crate::{
     operators::{Operators, Role},
 };
 
+mod marks;
 mod outbox;
 
 pub(super) fn member(name: &str) -> Member {
@@ -66,6 +67,7 @@ pub(super) async fn run(store: &dyn Store, clock: &Clock) {
     operators_come_back_as_they_were_kept(store).await;
     changes_are_told(store).await;
     outbox::run(store).await;
+    marks::run(store).await;
     store.probe().await.unwrap();
 }
 
