@@ -16,7 +16,10 @@ use axum::{
     response::Response,
     routing::get,
 };
-use http::{HeaderValue, header::REFERRER_POLICY};
+use http::{
+    HeaderValue,
+    header::{CONTENT_SECURITY_POLICY, REFERRER_POLICY},
+};
 
 use crate::{
     callers::Callers,
@@ -35,6 +38,7 @@ mod door;
 mod failure;
 mod health;
 mod house;
+mod incidents;
 mod listing;
 mod members;
 mod next;
@@ -42,6 +46,7 @@ mod overview;
 mod page;
 mod query;
 mod reading;
+mod script;
 mod sign_in;
 mod standings;
 mod words;
@@ -152,10 +157,12 @@ fn routes(settings: &Settings, parts: Parts<impl Source>) -> Router {
         callers: parts.callers,
         redaction: parts.redaction,
         standings,
+        followers: incidents::Followers::default(),
     });
     let behind = Router::new()
         .route("/", get(overview::overview))
         .merge(members::routes())
+        .merge(incidents::routes())
         .merge(api::routes())
         .with_state(house)
         .merge(sign_in::ways_out(door.clone()))
@@ -164,17 +171,20 @@ fn routes(settings: &Settings, parts: Parts<impl Source>) -> Router {
         .layer(middleware::from_fn_with_state(door.clone(), door::guard));
     health::routes(source)
         .merge(web::page::routes())
+        .merge(script::routes())
         .merge(sign_in::routes(door))
         .merge(behind)
-        .layer(middleware::from_fn(own_referrer))
+        .layer(middleware::from_fn(own_headers))
 }
 
 /// Our own pages tell each other where they come from: without that, browsers hide a form's origin from us,
-/// too. Nobody else is told.
-async fn own_referrer(request: axum::extract::Request, next: Next) -> Response {
+/// too. Nobody else is told. And they have a script of their own, which the connect listener's have not.
+async fn own_headers(request: axum::extract::Request, next: Next) -> Response {
     let mut answer = next.run(request).await;
     let policy = HeaderValue::from_static("same-origin");
     answer.headers_mut().insert(REFERRER_POLICY, policy);
+    let policy = HeaderValue::from_static(script::POLICY);
+    answer.headers_mut().insert(CONTENT_SECURITY_POLICY, policy);
     answer
 }
 

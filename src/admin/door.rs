@@ -35,18 +35,24 @@ mod form;
 mod origin;
 mod refusal;
 mod sessions;
+mod stay;
 mod throttle;
 
 pub(super) use form::{FIELD as FORM_FIELD, Form};
 pub(super) use refusal::Refusal;
+pub(super) use stay::Stay;
 
 use cookie::Cookie;
 use origin::Origins;
 use sessions::Sessions;
 use throttle::Throttle;
 
-/// The one path that every role may post to behind the door.
+/// The way out.
 pub(super) const SIGN_OUT: &str = "/sign-out";
+/// Where support decides about signatures of incidents.
+pub(super) const MARK: &str = "/signatures/mark";
+/// The paths that every role may post to behind the door.
+const EVERYBODYS: [&str; 2] = [SIGN_OUT, MARK];
 
 /// The door. Cheap to clone.
 #[derive(Clone)]
@@ -67,6 +73,8 @@ pub(super) struct Visitor {
     pub(super) operator: Arc<Operator>,
     /// What the forms of a session's pages carry; none for a program.
     pub(super) form_token: Option<Arc<str>>,
+    /// For answers that go on.
+    pub(super) stay: Stay,
 }
 
 impl Visitor {
@@ -168,6 +176,7 @@ impl Door {
                 let token = bearer(value.as_bytes()).ok_or(Refusal::WrongToken)?;
                 let operator = self.check(address(peer), token)?;
                 Ok(Visitor {
+                    stay: self.stay(&operator, None),
                     operator,
                     form_token: None,
                 })
@@ -186,9 +195,18 @@ impl Door {
             return None;
         };
         Some(Visitor {
+            stay: self.stay(&operator, Some(sessions::digest_of(id))),
             operator,
             form_token: Some(sessions::form_token(id).into()),
         })
+    }
+
+    fn stay(&self, operator: &Operator, session: Option<sessions::Digest>) -> Stay {
+        Stay {
+            door: self.clone(),
+            token: Arc::clone(&operator.id),
+            session,
+        }
     }
 
     /// Lets a request through with its [`Visitor`], or says why not.
@@ -202,7 +220,8 @@ impl Door {
                 }
                 request = form::carrying(request, &expected).await?;
             }
-            let may = visitor.operator.role.may_change() || request.uri().path() == SIGN_OUT;
+            let may =
+                visitor.operator.role.may_change() || EVERYBODYS.contains(&request.uri().path());
             if !may {
                 visitor.did("refused", request.uri().path());
                 return Err(Refusal::Role);

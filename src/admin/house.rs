@@ -5,7 +5,7 @@
 
 use std::{fmt, sync::Arc};
 
-use super::{Source, reading::Reading, standings::Standings};
+use super::{Source, incidents::Followers, reading::Reading, standings::Standings};
 use crate::{
     callers::Callers, clock::Clock, credentials::Credentials, exchange::Member,
     incident::redact::Redaction,
@@ -23,6 +23,7 @@ pub(super) struct House {
     /// The door that exports go through.
     pub(super) redaction: Redaction,
     pub(super) standings: Standings,
+    pub(super) followers: Followers,
 }
 
 /// A link by which a member signs in at LinkedIn.

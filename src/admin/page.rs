@@ -7,11 +7,20 @@ use axum::response::{IntoResponse as _, Response};
 use http::StatusCode;
 use maud::{Markup, html};
 
-use super::door::{FORM_FIELD, SIGN_OUT, Visitor};
+use super::{
+    door::{FORM_FIELD, SIGN_OUT, Visitor},
+    script::SCRIPT,
+};
 use crate::web::page;
 
 /// The pages that stand in the navigation.
-const PLACES: [(&str, &str); 2] = [("/", "Overview"), ("/members", "Members")];
+const PLACES: [(&str, &str); 5] = [
+    ("/", "Overview"),
+    ("/incidents", "Incidents"),
+    ("/signatures", "Signatures"),
+    ("/members", "Members"),
+    ("/callers", "Callers"),
+];
 
 /// A page for `visitor`; `place` is the path that is marked in the navigation.
 pub(super) fn page(visitor: &Visitor, place: &str, title: &str, main: &Markup) -> Markup {
@@ -25,6 +34,10 @@ pub(super) fn page(visitor: &Visitor, place: &str, title: &str, main: &Markup) -
                     " "
                 }
             }
+            form.find method="get" action="/find" role="search" {
+                input type="search" name="q" aria-label="Find an incident" placeholder="Id, member, any text" autocomplete="off" spellcheck="false";
+                " " button { "Find" }
+            }
             div.who {
                 (operator.name) " · " (operator.role.as_str()) " "
                 @if visitor.form_token.is_some() {
@@ -37,6 +50,12 @@ pub(super) fn page(visitor: &Visitor, place: &str, title: &str, main: &Markup) -
         }
     };
     page::frame(title, &navigation, main)
+}
+
+/// The same with our script: what it does is beyond what the page needs.
+pub(super) fn lively(visitor: &Visitor, place: &str, title: &str, main: &Markup) -> Markup {
+    let main = html! { (main) script src=(SCRIPT) defer {} };
+    page(visitor, place, title, &main)
 }
 
 /// A page for somebody who is not signed in.

@@ -36,7 +36,7 @@ pub fn line(record: &Record) -> String {
 }
 
 /// What a note of the log about itself says.
-fn note(record: &Record) -> String {
+pub fn note(record: &Record) -> String {
     let number = |path| record.number(path).unwrap_or_default();
     let text = |path| shown(record.text(path).unwrap_or("-"));
     match record.kind() {

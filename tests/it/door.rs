@@ -13,6 +13,7 @@ use linkgate::{
 use crate::support::{Connection, Gateway, Reply, gateway::name};
 
 mod commands;
+mod desk;
 mod forms;
 mod guessing;
 mod incidents;
@@ -224,9 +225,9 @@ fn assert_guarded(reply: &Reply) {
     ] {
         assert!(policy.contains(part), "{told}");
     }
-    // The style sheet and the icon, which say nothing of anybody.
-    let is_ours =
-        ["text/css", "image/svg+xml"].map(|kind| header("content-type").starts_with(kind));
+    // The style sheet, the icon and the script, which say nothing of anybody.
+    let is_ours = ["text/css", "image/svg+xml", "text/javascript"]
+        .map(|kind| header("content-type").starts_with(kind));
     assert!(
         is_ours.contains(&true) || header("cache-control") == "no-store",
         "{told}"

@@ -19,7 +19,8 @@ const MOST_OF_ONE: usize = 16;
 /// What the form token of a session is derived for.
 const FORM_LABEL: &[u8] = b"linkgate form token v1\0";
 
-type Digest = [u8; 32];
+/// Names a session without being its id.
+pub(super) type Digest = [u8; 32];
 
 struct Session {
     /// Id of the operator's token.
@@ -74,7 +75,7 @@ impl Sessions {
 
     /// The id of the token that this session was begun with, while it lasts; counts as its use.
     pub(super) fn find(&mut self, id: &str, now: Instant) -> Option<Arc<str>> {
-        let digest = sha256(&[id.as_bytes()]);
+        let digest = digest_of(id);
         let session = self.all.get_mut(&digest)?;
         if !session.is_alive(self.idle, self.life, now) {
             self.all.remove(&digest);
@@ -84,9 +85,15 @@ impl Sessions {
         Some(Arc::clone(&session.token))
     }
 
+    /// Whether a session is not over; no use of it.
+    pub(super) fn lasts(&self, session: &Digest, now: Instant) -> bool {
+        let found = self.all.get(session);
+        found.is_some_and(|one| one.is_alive(self.idle, self.life, now))
+    }
+
     /// Ends a session.
     pub(super) fn end(&mut self, id: &str) {
-        self.all.remove(&sha256(&[id.as_bytes()]));
+        self.all.remove(&digest_of(id));
     }
 }
 
@@ -100,6 +107,11 @@ impl Session {
 /// had from it.
 pub(super) fn form_token(id: &str) -> String {
     BASE64URL_NOPAD.encode(&sha256(&[FORM_LABEL, id.as_bytes()]))
+}
+
+/// By what a session is kept.
+pub(super) fn digest_of(id: &str) -> Digest {
+    sha256(&[id.as_bytes()])
 }
 
 fn sha256(parts: &[&[u8]]) -> Digest {
