@@ -5,7 +5,10 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use linkgate::sandbox::{Fault, Kind, Sandbox};
+use linkgate::{
+    incident::export::Form,
+    sandbox::{Fault, Kind, Sandbox},
+};
 use rustix::process::Signal;
 
 use crate::support::{
@@ -79,8 +82,10 @@ async fn tokens_that_linkedin_echoes_in_any_coding_are_written_nowhere() {
     ask_admin(&place, &served, &mut sinks).await;
     sinks.insert("stderr".to_owned(), served.terminate().await.into_bytes());
 
-    let shown = String::from_utf8_lossy(&sinks["incidents show"]).into_owned();
-    assert!(shown.contains("you said"), "the bodies were kept and shown");
+    for sink in ["incidents show", "/api/incidents/{id}"] {
+        let shown = String::from_utf8_lossy(&sinks[sink]).into_owned();
+        assert!(shown.contains("you said"), "{sink}: the bodies were kept");
+    }
     assert_clean(&hunt, &place, &sinks);
 }
 
@@ -345,24 +350,58 @@ fn export(place: &Place, ids: &[String], form: &str, sinks: &mut Sinks) {
 
 async fn ask_admin(place: &Place, served: &Served, sinks: &mut Sinks) {
     let made = place.done(&["operators", "create", "olga", "--role", "operator"], "");
+    let token = made.trim();
     for path in [
         "/",
         "/members",
         "/members/default/ada",
         "/api/members",
         "/api/forecast",
+        "/api/callers",
+        "/api/signatures",
+        "/api/openapi.json",
     ] {
-        let (host, token) = (served.admin, made.trim());
-        let ask =
-            format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\n\r\n");
-        let reply = Connection::to(host).await.ask(ask).await;
+        let reply = ask_as(served, token, path).await;
         assert_eq!(reply.status, 200, "{path}");
         sinks.insert(path.to_owned(), reply.body.to_vec());
     }
+    ask_about_incidents(served, token, sinks).await;
     served.signal(Signal::HUP);
     for path in ["/metrics", "/readyz", "/livez"] {
         let text = served.admin(path).await.text();
         sinks.insert(path.to_owned(), text.into_bytes());
+    }
+}
+
+async fn ask_as(served: &Served, token: &str, path: &str) -> Reply {
+    let host = served.admin;
+    let ask =
+        format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\n\r\n");
+    Connection::to(host).await.ask(ask).await
+}
+
+/// Every incident, whole and in every form, as the one who may see most sees it.
+async fn ask_about_incidents(served: &Served, token: &str, sinks: &mut Sinks) {
+    let list = ask_as(served, token, "/api/incidents?limit=200").await;
+    sinks.insert("/api/incidents".to_owned(), list.body.to_vec());
+    let list = list.json();
+    let records = list["incidents"].as_array().unwrap();
+    let ids: Vec<&str> = records
+        .iter()
+        .filter_map(|one| one["id"].as_str())
+        .collect();
+    assert!(!ids.is_empty(), "there was trouble");
+    for id in ids {
+        let forms = Form::ALL.map(|form| format!("/export?as={form}"));
+        let ways = ["".to_owned(), "/explain".to_owned()];
+        for way in ways.iter().chain(&forms) {
+            let reply = ask_as(served, token, &format!("/api/incidents/{id}{way}")).await;
+            assert_eq!(reply.status, 200, "{id}{way}: {}", reply.text());
+            let sink = sinks
+                .entry(format!("/api/incidents/{{id}}{way}"))
+                .or_default();
+            sink.extend_from_slice(&reply.body);
+        }
     }
 }
 

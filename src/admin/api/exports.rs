@@ -146,7 +146,7 @@ async fn exported(
 
 /// Whether LinkedIn's support reads it, which asks how the token stands.
 fn is_for_linkedin(form: Form) -> bool {
-    matches!(form, Form::Ticket)
+    matches!(form, Form::Ticket | Form::Zip)
 }
 
 fn of_id(log: &Incidents, id: String) -> Result<Record, NotExported> {

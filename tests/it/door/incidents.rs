@@ -188,6 +188,7 @@ async fn bodies_are_for_operators_and_for_support_where_it_is_set() {
             format!("/api/incidents/{id}"),
             format!("/api/incidents/{id}/export?as=json"),
             format!("/api/incidents/{id}/export?as=ticket"),
+            format!("/api/incidents/{id}/export?as=har"),
         ] {
             let reply = house.get(&token, &path).await;
             assert_eq!(reply.status, 200, "{path}: {}", reply.text());
@@ -278,6 +279,11 @@ async fn an_incident_is_explained_and_exported() {
             format!("linkgate-{id}.json"),
         ),
         (
+            format!("{id}/export?as=zip"),
+            "application/zip",
+            format!("linkgate-{id}.zip"),
+        ),
+        (
             format!("export?id={id}&id={}&as=json", all[1]),
             "application/json",
             "linkgate-incidents.json".to_owned(),
@@ -294,6 +300,16 @@ async fn an_incident_is_explained_and_exported() {
         );
         assert!(reply.text().contains(&**id), "{path}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_export_holds_what_was_asked_for_and_how_the_token_stands() {
+    let linkedin = Sandbox::start();
+    let house = House::open(&linkedin).await;
+    let all = trouble(&linkedin, &house).await;
+    let token = house.token(Role::Operator);
+    let id = &all[0];
+
     let both = house
         .told(
             &token,
