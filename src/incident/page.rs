@@ -59,6 +59,15 @@ pub fn note(record: &Record) -> String {
             text("/first_id"),
             text("/last_id")
         ),
+        Some("written") => format!(
+            "written: {} {} {} by {}, made {}",
+            number("/answer/status"),
+            text("/request/method"),
+            text("/request/url"),
+            who(record),
+            text("/x_restli_id")
+        ),
+        Some("self_test") => "the log tested itself".to_owned(),
         other => shown(other.unwrap_or("-")),
     }
 }

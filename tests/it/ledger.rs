@@ -52,6 +52,9 @@ async fn who_posted_this_twice_is_answered_by_member_and_by_what_was_made() {
         "no incident, and no self-test"
     );
     assert_eq!(listed(&place, &["--kind", "written"]).len(), 3);
+    assert_eq!(listed(&place, &["--ledger"]).len(), 3);
+    let row = place.done(&["incidents", "list", "--ledger", "--member", "grace"], "");
+    assert!(row.contains("written: 201 POST /rest/posts by "), "{row}");
     let of_ada = listed(
         &place,
         &["--kind", "written", "--member", "ada", "--status", "201"],

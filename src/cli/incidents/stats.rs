@@ -14,15 +14,11 @@ use crate::{
     clock::Clock,
     incident::{
         page,
-        reader::{Filter, Group, Incidents, Window},
+        reader::{Count, Filter, Group, Incidents, Stats, Window},
     },
 };
 
 use super::wanted::Wanted;
-
-mod counts;
-
-use counts::{Count, Counts};
 
 /// What is counted unless `--since` says otherwise: a day.
 const WITHIN_MICROS: i64 = 86_400 * 1_000_000;
@@ -47,7 +43,7 @@ pub(super) fn run(log: &Incidents, options: &Options) -> Result<(), End> {
         until_micros: filter.until_micros.unwrap_or(now),
     };
     let limit = usize::try_from(options.limit).unwrap_or(usize::MAX);
-    let counts = Counts::of(log, window, &filter, limit);
+    let stats = log.stats(window, &filter, limit);
     let mut groups = log.groups(window, &filter);
     groups.truncate(limit);
     let known = known_before(log, window, &filter);
@@ -59,9 +55,9 @@ pub(super) fn run(log: &Incidents, options: &Options) -> Result<(), End> {
         })
         .collect();
     if options.json {
-        return Ok(print::json(&document(&counts, &groups)?)?);
+        return Ok(print::json(&document(&stats, &groups)?)?);
     }
-    people(&counts, &groups)
+    people(&stats, &groups)
 }
 
 /// Signatures that the log knew before this time.
@@ -74,7 +70,7 @@ fn known_before(log: &Incidents, window: Window, filter: &Filter) -> BTreeSet<St
     groups.map(|group| group.signature).collect()
 }
 
-fn document(counts: &Counts, groups: &[(Group, bool)]) -> io::Result<Value> {
+fn document(stats: &Stats, groups: &[(Group, bool)]) -> io::Result<Value> {
     let group = |(group, is_new): &(Group, bool)| {
         let mut value = serde_json::to_value(group)?;
         if let Some(fields) = value.as_object_mut() {
@@ -82,7 +78,7 @@ fn document(counts: &Counts, groups: &[(Group, bool)]) -> io::Result<Value> {
         }
         Ok(value)
     };
-    let mut document = serde_json::to_value(counts)?;
+    let mut document = serde_json::to_value(stats)?;
     let groups: Vec<Value> = groups.iter().map(group).collect::<io::Result<_>>()?;
     if let Some(fields) = document.as_object_mut() {
         fields.insert("groups".to_owned(), Value::from(groups));
@@ -90,16 +86,16 @@ fn document(counts: &Counts, groups: &[(Group, bool)]) -> io::Result<Value> {
     Ok(document)
 }
 
-fn people(counts: &Counts, groups: &[(Group, bool)]) -> Result<(), End> {
+fn people(stats: &Stats, groups: &[(Group, bool)]) -> Result<(), End> {
     print::line(&format!(
         "{} incidents from {} to {}",
-        counts.total, counts.since, counts.until
+        stats.total, stats.since, stats.until
     ))?;
     for (name, list) in [
-        ("fault", &counts.faults),
-        ("status", &counts.statuses),
-        ("caller", &counts.callers),
-        ("member", &counts.members),
+        ("fault", &stats.faults),
+        ("status", &stats.statuses),
+        ("caller", &stats.callers),
+        ("member", &stats.members),
     ] {
         if !list.is_empty() {
             print::line("")?;
@@ -112,17 +108,17 @@ fn people(counts: &Counts, groups: &[(Group, bool)]) -> Result<(), End> {
         print::line("")?;
         print::table(&rows, &FIELDS)?;
     }
-    if counts.skipped > 0 {
+    if stats.skipped > 0 {
         print::remark(&format!(
             "{} unreadable lines were passed over",
-            counts.skipped
+            stats.skipped
         ))?;
     }
     Ok(())
 }
 
 fn table(name: &str, list: &[Count]) -> io::Result<()> {
-    let row = |count: &Count| json!({name: count.name, "count": count.count});
+    let row = |count: &Count| json!({name: page::shown(&count.name), "count": count.count});
     let rows: Vec<Value> = list.iter().map(row).collect();
     print::table(&rows, &[name, "count"])
 }

@@ -62,6 +62,9 @@ pub(in crate::cli) struct Wanted {
     /// What makes incidents alike, as `stats` shows it
     #[arg(long)]
     signature: Option<String>,
+    /// Show the ledger of successful writes beside the incidents
+    #[arg(long)]
+    ledger: bool,
 }
 
 impl Wanted {
@@ -89,6 +92,7 @@ impl Wanted {
             caller_request_id: self.request_id.clone(),
             id_prefix: self.id.clone(),
             signature: self.signature.clone(),
+            ledger: self.ledger,
             ..Filter::default()
         })
     }
