@@ -28,6 +28,7 @@ use crate::{
     dial::BaseUrl,
     incident::{reader::Incidents, redact::Redaction},
     operators::Operators,
+    store::MarkStore,
     web::{self, Listener},
 };
 
@@ -48,8 +49,10 @@ mod query;
 mod reading;
 mod script;
 mod sign_in;
+mod signatures;
 mod standings;
 mod words;
+mod wrong_now;
 
 pub use house::{ConnectLink, ConnectLinks};
 
@@ -89,6 +92,8 @@ pub struct Parts<S> {
     pub incidents: Incidents,
     /// Whose keys there are.
     pub callers: Callers,
+    /// What support decided about signatures.
+    pub marks: Arc<dyn MarkStore>,
     /// What exports are searched with once more.
     pub redaction: Redaction,
 }
@@ -102,12 +107,31 @@ pub struct NotReady {
     pub detail: String,
 }
 
+/// What passed, counted since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Exchanges that ended.
+    pub exchanges: u64,
+    /// Incidents that were recorded.
+    pub incidents: u64,
+    /// Trips to LinkedIn.
+    pub trips: u64,
+    /// Those that met a 5xx, were lost or came too late.
+    pub failing_trips: u64,
+    /// Members for whom such a trip was made in the last ten minutes.
+    pub members_hit: usize,
+}
+
 /// Whom the listener asks.
 pub trait Source: Send + Sync + 'static {
     /// Everything that speaks against being ready; nothing if ready.
     fn not_ready(&self) -> Vec<NotReady>;
     /// The metrics in Prometheus' text form.
     fn metrics(&self) -> String;
+    /// What passed since the start; nothing where nobody counts.
+    fn traffic(&self) -> Traffic {
+        Traffic::default()
+    }
 }
 
 /// The running listener.
@@ -158,11 +182,14 @@ fn routes(settings: &Settings, parts: Parts<impl Source>) -> Router {
         redaction: parts.redaction,
         standings,
         followers: incidents::Followers::default(),
+        marks: parts.marks,
     });
     let behind = Router::new()
         .route("/", get(overview::overview))
         .merge(members::routes())
         .merge(incidents::routes())
+        .merge(signatures::routes())
+        .route("/callers", get(callers::list::list))
         .merge(api::routes())
         .with_state(house)
         .merge(sign_in::ways_out(door.clone()))

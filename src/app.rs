@@ -458,6 +458,7 @@ fn admin_parts(
         incidents: foundation.incidents.clone(),
         callers: foundation.callers.clone(),
         redaction: Redaction::new(foundation.ring.clone(), foundation.live.clone()),
+        marks: foundation.store.clone(),
     }
 }
 

@@ -231,6 +231,13 @@ impl Metrics {
         self.shards().iter().map(sum).sum()
     }
 
+    /// Incidents that were recorded since start.
+    pub fn incidents_total(&self) -> u64 {
+        let count = |n: &AtomicU64| n.load(Ordering::Relaxed);
+        let sum = |shard: &Arc<Shard>| shard.incidents.iter().map(count).sum::<u64>();
+        self.shards().iter().map(sum).sum()
+    }
+
     fn shards(&self) -> std::sync::MutexGuard<'_, Vec<Arc<Shard>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+pub(super) mod list;
+
 use super::house::House;
 use crate::callers::{Covers, Key};
 

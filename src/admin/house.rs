@@ -8,7 +8,7 @@ use std::{fmt, sync::Arc};
 use super::{Source, incidents::Followers, reading::Reading, standings::Standings};
 use crate::{
     callers::Callers, clock::Clock, credentials::Credentials, exchange::Member,
-    incident::redact::Redaction,
+    incident::redact::Redaction, store::MarkStore,
 };
 
 /// The parts that stand behind the door. Cheap to clone.
@@ -24,6 +24,7 @@ pub(super) struct House {
     pub(super) redaction: Redaction,
     pub(super) standings: Standings,
     pub(super) followers: Followers,
+    pub(super) marks: Arc<dyn MarkStore>,
 }
 
 /// A link by which a member signs in at LinkedIn.

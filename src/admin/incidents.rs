@@ -32,6 +32,7 @@ pub(super) mod row;
 mod tail;
 mod waterfall;
 
+pub(super) use one::list as list_of;
 pub(super) use tail::Followers;
 
 /// The word of a list that goes on by itself.

@@ -1,11 +1,11 @@
-//! The first page: whether the gateway is ready, how the members stand, who must sign in again soon.
+//! The first page: whether the gateway is ready, what is wrong now, how the members stand, who must sign in again soon.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use axum::{Extension, extract::State};
 use maud::{Markup, html};
 
-use super::{address, door::Visitor, house::House, members, page, words};
+use super::{address, door::Visitor, house::House, members, page, words, wrong_now};
 use crate::credentials::{Credentials, Forecast, GrantState, Window};
 
 /// How far ahead "soon" looks: a notice at LinkedIn's pace takes weeks to be read.
@@ -30,10 +30,15 @@ pub(super) async fn overview(
     let asked = tokio::task::spawn_blocking(move || standing(&credentials));
     // Only a bug ends it early; then the page says nothing rather than nothing wrong.
     let standing = asked.await.unwrap_or_default();
+    let kinds = wrong_now::kinds(&house).await;
+    let traffic = house.source.traffic();
     let now = house.clock.seconds();
     let main = html! {
         h1 { "Overview" }
         (ready(&house))
+        (wrong_now::failing(traffic))
+        (wrong_now::traffic(traffic))
+        (wrong_now::signatures(kinds.as_ref()))
         h2 { "Members" }
         ul.counts {
             @for state in GrantState::ALL {

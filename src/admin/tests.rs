@@ -39,6 +39,14 @@ impl Source for World {
     }
 }
 
+/// An empty one, whose folder is gone as soon as it is open.
+async fn store() -> Arc<dyn store::Store> {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}", folder.path().join("store.db").display());
+    let (store, _) = store::open(&url, &folder.path().join("key")).await.unwrap();
+    store
+}
+
 /// No member, and nobody who could renew one.
 pub(super) async fn credentials() -> Credentials {
     let folder = tempfile::tempdir().unwrap();
@@ -89,6 +97,7 @@ async fn start(world: &World, max_connections: usize) -> Admin {
         incidents: Incidents::open("/nowhere"),
         callers: Callers::new(clock, live.clone()),
         redaction: Redaction::new(ring, live),
+        marks: store().await,
     };
     Admin::start(settings, parts).await.unwrap()
 }

@@ -1,12 +1,15 @@
 //! What the admin listener is told about the parts.
 
-use std::sync::{
-    Arc, Mutex, PoisonError,
-    atomic::{AtomicBool, AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 use crate::{
-    admin::{NotReady, Source},
+    admin::{NotReady, Source, Traffic},
     alerts::Alerts,
     credentials::{Credentials, GrantState, Window},
     incident::{Recorder, index::keeper::Health},
@@ -90,6 +93,17 @@ impl Source for Arc<Status> {
         reasons
     }
 
+    fn traffic(&self) -> Traffic {
+        let trouble = self.recorder.trouble();
+        Traffic {
+            exchanges: self.metrics.exchanges_total(),
+            incidents: self.metrics.incidents_total(),
+            trips: self.metrics.attempts_total(),
+            failing_trips: trouble.failed_attempts(),
+            members_hit: trouble.members_within(OF_LATE),
+        }
+    }
+
     fn metrics(&self) -> String {
         let backlog = self.credentials.backlog();
         let log = self.recorder.figures();
@@ -116,6 +130,9 @@ impl Source for Arc<Status> {
         })
     }
 }
+
+/// How far back members count as hit by LinkedIn's failures.
+const OF_LATE: Duration = Duration::from_secs(600);
 
 /// Every state, those without grants included, so that no series comes and goes.
 fn grants(credentials: &Credentials) -> Vec<(&'static str, u64)> {

@@ -19,6 +19,7 @@ mod guessing;
 mod incidents;
 mod pages;
 mod rights;
+mod signatures;
 
 /// What the link function gives in place of a signed link.
 const LINK: &str = "http://127.0.0.1:8082/connect/go/linkfor-";
@@ -82,6 +83,7 @@ impl House {
             }),
             incidents: gateway.incidents(),
             callers: gateway.callers.clone(),
+            marks: gateway.store.clone(),
             redaction: gateway.redaction.clone(),
         };
         Self {

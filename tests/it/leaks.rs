@@ -366,6 +366,7 @@ async fn ask_admin(place: &Place, served: &Served, sinks: &mut Sinks) {
         sinks.insert(path.to_owned(), reply.body.to_vec());
     }
     ask_about_incidents(served, token, sinks).await;
+    ask_pages(place, served, token, sinks).await;
     served.signal(Signal::HUP);
     for path in ["/metrics", "/readyz", "/livez"] {
         let text = served.admin(path).await.text();
@@ -402,6 +403,37 @@ async fn ask_about_incidents(served: &Served, token: &str, sinks: &mut Sinks) {
                 .or_default();
             sink.extend_from_slice(&reply.body);
         }
+    }
+}
+
+/// Every page about incidents, bodies and all, as an operator sees it.
+async fn ask_pages(place: &Place, served: &Served, token: &str, sinks: &mut Sinks) {
+    let mut pages: Vec<(&str, String)> = [
+        "/incidents?limit=200",
+        "/incidents?live=1",
+        "/signatures?window=30d",
+        "/callers",
+        "/find?q=",
+    ]
+    .map(|path| (path, path.to_owned()))
+    .to_vec();
+    let all = linkgate::incident::reader::Filter::default();
+    let records = place.incidents().list(all).flatten();
+    let ids: Vec<String> = records
+        .filter_map(|one| one.id().map(str::to_owned))
+        .collect();
+    assert!(!ids.is_empty(), "there was trouble");
+    pages.extend(
+        ids.iter()
+            .map(|id| ("/incidents/{id}", format!("/incidents/{id}"))),
+    );
+    for (name, path) in pages {
+        let reply = ask_as(served, token, &path).await;
+        assert_eq!(reply.status, 200, "{path}: {}", reply.text());
+        sinks
+            .entry(name.to_owned())
+            .or_default()
+            .extend_from_slice(&reply.body);
     }
 }
 

@@ -18,6 +18,7 @@ use super::{message, not_read, not_understood, row, waterfall};
 use crate::{
     admin::{address, door::Visitor, house::House, page, query},
     incident::{
+        explain::Finding,
         page::shown,
         reader::{Filter, Found, Incidents, Record},
     },
@@ -37,6 +38,7 @@ const EXPORTS: [(&str, &str); 5] = [
 /// What a page tells.
 struct Told {
     record: Record,
+    findings: Vec<Finding>,
     neighbours: Vec<Record>,
 }
 
@@ -52,10 +54,14 @@ pub(super) async fn show(
     visitor.did("look", format_args!("incident {id}"));
     let (opener, wanted) = (house.reading.opener(&visitor), id.clone());
     let read = house.read(move |log| match log.find(&wanted) {
-        Found::One(record) => Ok(Told {
-            neighbours: neighbours(log, &record),
-            record: opener.opened(*record),
-        }),
+        Found::One(record) => {
+            let record = opener.opened(*record);
+            Ok(Told {
+                neighbours: neighbours(log, &record),
+                findings: log.explain(&record),
+                record,
+            })
+        }
         other => Err(other),
     });
     match read.await {
@@ -112,12 +118,28 @@ fn incident(house: &House, visitor: &Visitor, told: &Told) -> Markup {
             " → " (row::status(record))
         }
         p.card role="note" { (shown(record.verdict().unwrap_or("-"))) }
+        (findings(&told.findings))
         (facts(record))
         (exports(record))
         h2 { "Where the time went" }
         (waterfall::attempts(record))
         (message::exchange(record, house.reading.shows_bodies_to(visitor)))
         (beside(record, &told.neighbours))
+    }
+}
+
+/// What the rules found, the most telling first, and what to try.
+fn findings(all: &[Finding]) -> Markup {
+    html! {
+        ul.findings {
+            @for one in all {
+                li {
+                    p { strong { (shown(&one.says)) } }
+                    @for line in &one.evidence { p { code { (row::short(line, 2_000)) } } }
+                    p { "Try: " (shown(&one.what_to_try)) }
+                }
+            }
+        }
     }
 }
 

@@ -14,6 +14,16 @@ use crate::incident::{page::shown, reader::Record};
 /// Rows that are drawn; an exchange has a handful.
 const MOST: usize = 50;
 
+/// What the colours mean.
+const LEGEND: [(&str, &str); 6] = [
+    ("pause", "our own wait"),
+    ("token", "a token"),
+    ("connect", "connecting"),
+    ("send", "sending"),
+    ("wait", "LinkedIn's first byte"),
+    ("body", "the body"),
+];
+
 /// A stretch of time within an attempt.
 struct Stretch {
     /// Names its colour, and what it is.
@@ -37,7 +47,7 @@ pub(super) fn attempts(record: &Record) -> Markup {
                 @for attempt in all { (bar(attempt, whole)) }
             }
             p.legend.faint {
-                @for (class, name) in [("connect", "until connected"), ("wait", "until LinkedIn's first byte"), ("body", "body")] {
+                @for (class, name) in LEGEND {
                     span class={ "key " (class) } {} " " (name) " "
                 }
                 "· the whole exchange took " (spoken(whole))
@@ -64,7 +74,7 @@ fn bar(attempt: &Value, whole: f64) -> Markup {
         li {
             p {
                 "Attempt " (number(attempt, "/n").unwrap_or_default()) ": " (ended(attempt))
-                " " span.faint { "begun after " (spoken(started)) @for one in &stretches { ", " (one.name) " " (spoken(one.until - one.from)) } }
+                " " span.faint { "begun after " (spoken(started)) @for one in &stretches { ", " (one.name) " " (spoken(one.until - one.from)) } (connecting(attempt)) }
             }
             svg.bar width="100%" height="14" role="img" aria-label="its share of the whole time" {
                 rect.ground width="100%" height="14" {}
@@ -93,17 +103,30 @@ fn ended(attempt: &Value) -> Markup {
     }
 }
 
-/// Its parts, as far as they are known: each ends where the next begins.
+/// Its parts, as far as they are known: what was waited for before it, then each from where the one before ended.
 fn stretches(attempt: &Value) -> Vec<Stretch> {
     let started = number(attempt, "/started_ms").unwrap_or_default();
-    let mut from = 0.0;
+    let before = |path| number(attempt, path).unwrap_or_default().max(0.0);
+    let token = before("/timings/token_ms");
+    let mut from = -token - before("/timings/wait_ms");
     let mut all = Vec::new();
-    for (class, name, path) in [
-        ("connect", "connecting", "/timings/connected_ms"),
-        ("wait", "waiting", "/timings/first_byte_ms"),
-        ("body", "reading", "/timings/ended_ms"),
+    for (class, name, until) in [
+        ("pause", "our own wait", Some(-token)),
+        ("token", "waiting for a token", Some(0.0)),
+        (
+            "connect",
+            "connecting",
+            number(attempt, "/timings/connected_ms"),
+        ),
+        ("send", "sending", number(attempt, "/timings/sent_ms")),
+        (
+            "wait",
+            "waiting for LinkedIn",
+            number(attempt, "/timings/first_byte_ms"),
+        ),
+        ("body", "reading", number(attempt, "/timings/ended_ms")),
     ] {
-        let Some(until) = number(attempt, path).filter(|until| *until >= from) else {
+        let Some(until) = until.filter(|until| *until > from) else {
             continue;
         };
         all.push(Stretch {
@@ -115,6 +138,20 @@ fn stretches(attempt: &Value) -> Vec<Stretch> {
         from = until;
     }
     all
+}
+
+/// What making a connection consisted of, where it was made for this attempt.
+fn connecting(attempt: &Value) -> Markup {
+    let steps = [
+        ("DNS", "/timings/dns_ms"),
+        ("TCP", "/timings/connect_ms"),
+        ("TLS", "/timings/tls_ms"),
+    ];
+    html! {
+        @for (name, path) in steps {
+            @if let Some(took) = number(attempt, path) { ", " (name) " " (spoken(took)) }
+        }
+    }
 }
 
 fn number(json: &Value, path: &str) -> Option<f64> {
@@ -141,7 +178,7 @@ mod tests {
         for (why, timings, started) in [
             (
                 "as it should be",
-                json!({"connected_ms": 1.0, "first_byte_ms": 5.0, "ended_ms": 9.0}),
+                json!({"wait_ms": 0.5, "token_ms": 1e9, "dns_ms": 0.1, "connected_ms": 1.0, "first_byte_ms": 5.0, "ended_ms": 9.0}),
                 1.0,
             ),
             ("nothing known", json!({}), 0.0),

@@ -14,10 +14,20 @@ use maud::{Markup, html};
 
 use super::{last_renewal, name, refresh_left, state, told};
 use crate::{
-    admin::{address, door::Visitor, house::House, page, words},
+    admin::{
+        address,
+        door::Visitor,
+        house::House,
+        incidents::{list_of, row::table},
+        page, words,
+    },
     credentials::{GrantState, GrantSummary},
     exchange::Member,
+    incident::reader::{Filter, Record},
 };
+
+/// Incidents that stand on the page.
+const RECENT: usize = 5;
 
 /// Application and name, as they stand in the URL.
 pub(super) type Address = Path<(String, String)>;
@@ -32,13 +42,38 @@ pub(super) async fn show(
         return missing(&visitor);
     };
     visitor.did("look", &member);
+    let incidents = recent(&house, &member).await;
     let main = html! {
         (told(request.uri().query()))
         (self::member(&house, &member, &summary))
+        (self::incidents(&member, &incidents))
         @if visitor.operator.role.may_change() { (actions(&visitor, &member, &summary)) }
     };
     let title = super::name(&summary);
     page::page(&visitor, "/members", title, &main).into_response()
+}
+
+/// The last incidents of a member; none where the log does not answer.
+async fn recent(house: &House, member: &Member) -> Vec<Record> {
+    let filter = Filter {
+        member: member.name.as_ref().map(ToString::to_string),
+        application: Some(member.application.to_string()),
+        ..Filter::default()
+    };
+    let read = house.read(move |log| log.search(&filter, None, RECENT).records);
+    read.await.unwrap_or_default()
+}
+
+fn incidents(member: &Member, last: &[Record]) -> Markup {
+    let all = match &member.name {
+        Some(name) => list_of("member", name.as_str()),
+        None => list_of("application", member.application.as_str()),
+    };
+    html! {
+        h2 { "Incidents" }
+        @if last.is_empty() { p.faint { "None is kept." } } @else { (table(last, None)) }
+        p { a href=(all) { "All incidents" } }
+    }
 }
 
 /// The member that a URL names, with its grant.

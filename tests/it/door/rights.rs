@@ -119,6 +119,20 @@ const TABLE: &[Row] = &[
         "/incidents/tail?status=nonsense",
         [303, 401, 401, 401, 400, 400, 400],
     ),
+    ("GET", "/signatures", PAGE),
+    ("GET", "/signatures?window=30d", PAGE),
+    (
+        "GET",
+        "/signatures?window=nonsense",
+        [303, 401, 401, 401, 400, 400, 400],
+    ),
+    // Support's own tool: every role decides; a session's form here says no decision.
+    (
+        "POST",
+        "/signatures/mark",
+        [303, 401, 401, 401, 400, 400, 400],
+    ),
+    ("GET", "/callers", PAGE),
     ("GET", "/nowhere", [303, 401, 401, 401, 404, 404, 404]),
     ("GET", "/sign-out", [303, 401, 401, 401, 405, 405, 405]),
     ("GET", "/api/session", DATA),
@@ -427,6 +441,7 @@ fn assert_form(path: &str, reply: &crate::support::Reply) {
             let programs = [
                 "/sign-in",
                 "/connect-link",
+                "/signatures/mark",
                 "/incidents/tail?status=nonsense",
             ];
             assert!(
