@@ -33,6 +33,7 @@ mod document;
 mod exports;
 mod incidents;
 mod signatures;
+mod stats;
 mod trouble;
 
 /// Application and name, as they stand in the URL; a refusal where they are no text.
@@ -59,6 +60,7 @@ pub(super) fn routes() -> Router<Arc<House>> {
         .merge(incidents::routes())
         .merge(exports::routes())
         .route("/api/signatures", get(signatures::list))
+        .route("/api/stats", get(stats::show))
         .route("/api/callers", get(callers::list))
         .route("/api/openapi.json", get(document::show))
 }

@@ -359,6 +359,7 @@ async fn ask_admin(place: &Place, served: &Served, sinks: &mut Sinks) {
         "/api/forecast",
         "/api/callers",
         "/api/signatures",
+        "/api/stats",
         "/api/openapi.json",
     ] {
         let reply = ask_as(served, token, path).await;

@@ -13,8 +13,8 @@ use crate::{
     incident::reader::Filter,
 };
 
-/// Words of a list that mean nothing for groups.
-const NOT_HERE: [&str; 6] = [
+/// Words of a list that mean nothing for groups and sums.
+pub(super) const NOT_HERE: [&str; 6] = [
     "after",
     "order",
     "id",

@@ -66,7 +66,7 @@ async fn a_list_is_what_its_filter_says_a_page_at_a_time() {
         ("?status=4xx&order=oldest", vec![0, 1, 2, 3]),
         ("?path=/else", vec![1]),
         ("?fault=caller&status=403", vec![2]),
-        ("?text=WHERE%2Felse", vec![1]),
+        ("?text=NOWHERE%2Felse", vec![1]),
         ("?since=1h", vec![3, 2, 1, 0]),
         ("?until=1h", vec![]),
         ("?kind=recovered", vec![]),
@@ -249,6 +249,14 @@ async fn what_is_alike_is_counted_together() {
     assert_eq!(told["has_more"], true);
     let narrowed = house.told(&token, "/api/signatures?member=grace").await;
     assert_eq!(narrowed["signatures"][0]["count"], 1);
+    let stats = house.told(&token, "/api/stats?member=ada").await;
+    assert_eq!(
+        (&stats["total"], &stats["faults"][0]["count"]),
+        (&4.into(), &4.into())
+    );
+    assert_eq!(stats["members"].as_array().unwrap().len(), 1);
+    let callers = house.told(&token, "/api/callers").await;
+    assert_eq!(callers["callers"][0]["incidents_24h"], 5);
     let before = house.told(&token, "/api/signatures?until=1h").await;
     assert_eq!(before["signatures"].as_array().unwrap().len(), 0);
 }

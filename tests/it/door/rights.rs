@@ -222,6 +222,12 @@ const TABLE: &[Row] = &[
     ),
     ("GET", "/api/openapi.json", DATA),
     ("GET", "/api/callers", DATA),
+    ("GET", "/api/stats", DATA),
+    (
+        "GET",
+        "/api/stats?after=1",
+        [401, 401, 401, 401, 400, 400, 400],
+    ),
     ("GET", "/api/signatures", DATA),
     ("GET", "/api/signatures?since=2h&limit=1", DATA),
     (
