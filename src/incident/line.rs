@@ -31,6 +31,9 @@ impl Formatter for OneLine {
     where
         W: ?Sized + io::Write,
     {
+        if fragment.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+            return CompactFormatter.write_string_fragment(writer, fragment);
+        }
         let mut rest = fragment;
         while let Some(place) = rest.find(is_unsafe) {
             let (good, bad) = rest.split_at(place);

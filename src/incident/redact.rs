@@ -185,10 +185,25 @@ impl Redactor<'_> {
     }
 
     fn spans(&self, text: &[u8], end: End) -> Vec<Span> {
-        let marks = marks(text);
+        // Headers say the same things in every exchange: only this one's own secrets are looked for again.
+        let known = match end {
+            End::Whole => self.redaction.known.knows(text, &self.redaction.live),
+            End::Cut => Err(None),
+        };
         let mut spans = Vec::new();
+        if known.is_ok() && !view::is_escaped(text) {
+            self.scan_own(&View::raw(text), end, &mut spans);
+            return spans;
+        }
+        let marks = marks(text);
+        let mut is_clean = marks.is_empty();
         for view in view::views(text) {
+            self.scan_own(&view, end, &mut spans);
             self.scan(&view, end, &mut spans);
+            is_clean &= spans.is_empty();
+        }
+        if let (true, Err(Some(asked))) = (is_clean, known) {
+            self.redaction.known.is_clean(asked);
         }
         spans.retain(|span| {
             let stands_in_mark = |mark: &(usize, usize)| mark.0 <= span.start && span.end <= mark.1;
@@ -197,6 +212,25 @@ impl Redactor<'_> {
         spans
     }
 
+    /// This exchange's own secrets.
+    fn scan_own(&self, view: &View<'_>, end: End, spans: &mut Vec<Span>) {
+        let text = &*view.bytes;
+        let mut own = |hit: &needle::Hit<'_>| {
+            let (start, end) = view.raw_range(hit.start, hit.end);
+            spans.push(Span {
+                start,
+                end,
+                rank: Rank::Own,
+                fingerprint: hit.fingerprint.clone(),
+            });
+        };
+        self.own.hits(text, &mut own);
+        if end == End::Cut {
+            self.own.cut_hits(text, &mut own);
+        }
+    }
+
+    /// Secrets by name, by shape, and those that are alive.
     fn scan(&self, view: &View<'_>, end: End, spans: &mut Vec<Span>) {
         let text = &*view.bytes;
         let mut note = |start, end, rank, fingerprint: Fingerprint| {
@@ -208,13 +242,6 @@ impl Redactor<'_> {
                 fingerprint,
             });
         };
-        let mut own = |hit: &needle::Hit<'_>| {
-            note(hit.start, hit.end, Rank::Own, hit.fingerprint.clone());
-        };
-        self.own.hits(text, &mut own);
-        if end == End::Cut {
-            self.own.cut_hits(text, &mut own);
-        }
         shape::scan_live(
             text,
             &self.redaction.live,
@@ -247,17 +274,17 @@ enum Treatment {
 
 impl Treatment {
     fn of(name: &[u8]) -> Self {
-        let name: Vec<u8> = name
-            .iter()
-            .map(|byte| {
-                if *byte == b'_' {
-                    b'-'
-                } else {
-                    byte.to_ascii_lowercase()
-                }
-            })
-            .collect();
-        match name.as_slice() {
+        let mut lower = [0; name::LONGEST_NAME + 2];
+        let Some(lower) = lower.get_mut(..name.len()) else {
+            return Self::Text;
+        };
+        for (to, from) in lower.iter_mut().zip(name) {
+            *to = match from {
+                b'_' => b'-',
+                other => other.to_ascii_lowercase(),
+            };
+        }
+        match &*lower {
             b"authorization" | b"proxy-authorization" => Self::Credentials,
             b"cookie" => Self::Cookies,
             b"set-cookie" => Self::SetCookie,

@@ -34,7 +34,7 @@ const SECRET_NAMES: [&str; 26] = [
 ];
 
 /// Longest name that is worth comparing.
-const LONGEST_NAME: usize = 48;
+pub(super) const LONGEST_NAME: usize = 48;
 
 /// An authorization code has at least this many characters; error codes in words are not codes.
 const SHORTEST_CODE: usize = 16;
@@ -128,14 +128,13 @@ pub(super) fn secret_name(name: &[u8]) -> Option<&'static str> {
     if name.is_empty() || name.len() > LONGEST_NAME {
         return None;
     }
-    let plain: Vec<u8> = name
-        .iter()
-        .filter(|byte| !b"_-.".contains(byte))
-        .map(u8::to_ascii_lowercase)
-        .collect();
+    let plain = || {
+        let letters = name.iter().filter(|byte| !b"_-.".contains(byte));
+        letters.map(u8::to_ascii_lowercase)
+    };
     SECRET_NAMES
         .into_iter()
-        .find(|secret| secret.as_bytes() == plain)
+        .find(|secret| secret.bytes().eq(plain()))
 }
 
 fn end_of(text: &[u8], start: usize, ends: impl Fn(&u8) -> bool) -> usize {

@@ -115,21 +115,66 @@ pub(super) struct Known {
 struct Dead {
     generation: u64,
     runs: HashSet<u64>,
+    /// Whole texts in which nobody's secret stands, whoever asks.
+    clean: HashSet<u64>,
 }
 
-/// Runs that are remembered; with one more all are forgotten.
+impl Dead {
+    /// Forgets what a new secret, or too much of it, made worthless.
+    fn refresh(&mut self, generation: u64) {
+        let is_full = self.runs.len() >= MAX_KNOWN || self.clean.len() >= MAX_KNOWN;
+        if self.generation != generation || is_full {
+            self.generation = generation;
+            self.runs.clear();
+            self.clean.clear();
+        }
+    }
+}
+
+/// Runs, and texts, that are remembered; with one more all are forgotten.
 const MAX_KNOWN: usize = 8_192;
+/// Longer texts are hardly ever said twice.
+const LONGEST_KNOWN: usize = 256;
+
+/// A text by its hash, and the live secrets as they were when it was asked about.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asked {
+    hash: u64,
+    generation: u64,
+}
 
 impl Known {
+    /// Whether `text` is known to hold nobody's secret; else what [`Known::is_clean`] takes, if it is worth it.
+    pub(super) fn knows(&self, text: &[u8], live: &LiveSecrets) -> Result<(), Option<Asked>> {
+        if text.len() > LONGEST_KNOWN {
+            return Err(None);
+        }
+        let asked = Asked {
+            hash: self.hasher.hash_one(text),
+            generation: live.generation(),
+        };
+        let mut dead = self.dead.lock().unwrap_or_else(PoisonError::into_inner);
+        dead.refresh(asked.generation);
+        match dead.clean.contains(&asked.hash) {
+            true => Ok(()),
+            false => Err(Some(asked)),
+        }
+    }
+
+    /// The text that was asked about turned out to hold none.
+    pub(super) fn is_clean(&self, asked: Asked) {
+        let mut dead = self.dead.lock().unwrap_or_else(PoisonError::into_inner);
+        if dead.generation == asked.generation {
+            dead.clean.insert(asked.hash);
+        }
+    }
+
     /// The fingerprint of `run` if it is a live secret.
     fn find(&self, run: &[u8], live: &LiveSecrets) -> Option<Fingerprint> {
         let hash = self.hasher.hash_one(run);
         let generation = live.generation();
         let mut dead = self.dead.lock().unwrap_or_else(PoisonError::into_inner);
-        if dead.generation != generation || dead.runs.len() >= MAX_KNOWN {
-            dead.generation = generation;
-            dead.runs.clear();
-        }
+        dead.refresh(generation);
         if dead.runs.contains(&hash) {
             return None;
         }

@@ -17,7 +17,7 @@ pub(super) struct View<'t> {
 
 impl<'t> View<'t> {
     /// The text as it stands.
-    fn raw(text: &'t [u8]) -> Self {
+    pub(super) fn raw(text: &'t [u8]) -> Self {
         Self {
             bytes: Cow::Borrowed(text),
             starts: None,
@@ -69,6 +69,11 @@ impl<'t> View<'t> {
             starts: Some(starts),
         })
     }
+}
+
+/// Whether `text` may read otherwise than it stands.
+pub(super) fn is_escaped(text: &[u8]) -> bool {
+    memchr::memchr2(b'%', b'\\', text).is_some()
 }
 
 /// All ways to read `text`: as it stands first, then decoded up to two deep.
