@@ -24,7 +24,7 @@ use crate::{
 pub enum Role {
     /// Everything: looks, renews, disconnects, makes connect links.
     Operator,
-    /// Looks, and changes nothing.
+    /// Looks, and changes nothing but what is said of signatures of incidents.
     Support,
 }
 

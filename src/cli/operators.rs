@@ -30,7 +30,7 @@ pub(super) enum Command {
 pub(super) struct Terms {
     /// Whose token it is, as the operations log will name them
     name: String,
-    /// `operator` may do everything; `support` looks and changes nothing
+    /// `operator` may do everything; `support` looks, and marks signatures of incidents
     #[arg(long, value_name = "ROLE", value_parser = role)]
     role: Role,
     /// When it ends [default: never]: 90d, 12h, 30m

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { Browser, press, words } from "./browser.mjs";
+import { deskStories } from "./desk.mjs";
 import { World, until } from "./world.mjs";
 
 const [linkgate, chromium, work] = process.argv.slice(2);
@@ -284,6 +285,8 @@ await story("another site's page cannot make a signed-in browser change anything
   browser.complained();
   assert.equal(await world.renewals("ada"), before, "nothing was renewed");
 });
+
+await deskStories({ world, browser, story, says, looks, signIn });
 
 await browser.end();
 await world.end();

@@ -182,6 +182,22 @@ applications:
     return { status: answer.status, body: await answer.json() };
   }
 
+  /** One call that LinkedIn does not know: the exchange's id, as the app's error shows it. */
+  async fail(path, member, headers = {}) {
+    const own = { authorization: `Bearer ${this.key}~${member}`, "linkedin-version": "202609", ...headers };
+    const answer = await fetch(`${this.gatewayUrl}${path}`, { headers: own });
+    if (answer.status < 400) throw new Error(`it went well: ${answer.status}`);
+    return answer.headers.get("linkgate-exchange");
+  }
+
+  /** One post that LinkedIn refuses: the exchange's id. */
+  async refusedPost(member, body) {
+    const headers = { authorization: `Bearer ${this.key}~${member}`, "content-type": "application/json", "linkedin-version": "202609" };
+    const answer = await fetch(`${this.gatewayUrl}/rest/nowhere`, { method: "POST", headers, body });
+    if (answer.status < 400) throw new Error(`it went well: ${answer.status}`);
+    return answer.headers.get("linkgate-exchange");
+  }
+
   /** What a member or time does at LinkedIn: `expire`, `revoke`. */
   async happens(name, action) {
     const body = JSON.stringify({ name, action });
