@@ -62,8 +62,9 @@ const TOLD: [&str; 10] = [
 
 /// Whose fault an incident may be.
 pub(super) const FAULTS: [&str; 4] = ["caller", "member", "linkedin", "gateway"];
-/// Why a line stands in the log: incidents first, then the log's notes about itself.
-pub(super) const KINDS: [&str; 7] = [
+/// Why a line stands in the log: incidents, the log's notes about itself, and what only those see who ask for it:
+/// successful writes, and what the log tests itself with.
+pub(super) const KINDS: [&str; 9] = [
     "failed",
     "recovered",
     "cut",
@@ -71,6 +72,8 @@ pub(super) const KINDS: [&str; 7] = [
     "gap",
     "late",
     "summary",
+    "written",
+    "self_test",
 ];
 const TIMES: &str = "a time ago such as 30m, 2h or 3d, or a date such as 2026-11-23T10:00:00Z";
 
@@ -248,7 +251,8 @@ impl Asked {
 }
 
 const FAULT_WORDS: &str = "caller, member, linkedin or gateway";
-const KIND_WORDS: &str = "failed, recovered, cut, caller_left, gap, late or summary";
+const KIND_WORDS: &str =
+    "failed, recovered, cut, caller_left, gap, late, summary, written or self_test";
 
 pub(super) fn bad(parameter: &str, allowed: &'static str) -> BadParameter {
     BadParameter {
