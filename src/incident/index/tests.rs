@@ -487,3 +487,30 @@ fn the_keeper_fills_old_segments_follows_the_newest_and_makes_anew_what_is_gone(
         read_all(&world.incidents(), &Filter::default())
     );
 }
+
+#[test]
+fn an_index_that_cannot_be_written_is_told_searches_read_the_log_and_it_comes_back() {
+    let mut world = World::new();
+    let lines = world.lines(&mut Dice(13), 80);
+    world.segment(&lines);
+    let in_the_way = world.folder().join(FOLDER);
+    fs::write(&in_the_way, "no folder").unwrap();
+    let keeper = Keeper::start(world.folder().into()).unwrap();
+    let health = keeper.health();
+    for _ in 0..1_000 {
+        if health.trouble().is_some() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert!(health.trouble().is_some() && health.behind_bytes() > 0);
+    let incidents = world.incidents();
+    let all = Filter::default();
+    assert_eq!(pages(&incidents, &all, 30), read_all(&incidents, &all));
+
+    fs::remove_file(&in_the_way).unwrap();
+
+    until_indexed(&world, "a folder that can be made again");
+    assert_eq!(health.trouble(), None);
+    keeper.stop();
+}

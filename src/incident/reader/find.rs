@@ -62,6 +62,7 @@ impl Incidents {
                 MAX_AMBIGUOUS
             },
             patience: usize::MAX,
+            look_first: 0,
         };
         let mut found: Vec<Record> = Vec::new();
         for view in stamps

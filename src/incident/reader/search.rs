@@ -15,6 +15,8 @@ use crate::incident::record::timestamp;
 
 /// Lines of one page at most.
 pub const MOST: usize = 1_000;
+/// Lines that one page looks at before it asks for the beginning of a word.
+const LOOK_FIRST: usize = 2_048;
 /// Lines that one page looks at in vain, where there is an index; then it ends short.
 const PATIENCE: usize = 20_000;
 
@@ -72,11 +74,12 @@ impl Incidents {
     /// worker.
     pub fn search(&self, filter: &Filter, after: Option<Cursor>, limit: usize) -> Page {
         let limit = limit.clamp(1, MOST);
-        let wanted = Wanted {
+        let mut wanted = Wanted {
             filter,
             after: after.map(|Cursor(seq)| seq),
             limit: limit + 1,
             patience: PATIENCE,
+            look_first: LOOK_FIRST,
         };
         let mut page = Page {
             indexed_through: self.indexed_through(),
@@ -100,6 +103,7 @@ impl Incidents {
                     ..wanted
                 });
             }
+            wanted.look_first = wanted.look_first.saturating_sub(gathered.looked_first);
             page.skipped += gathered.skipped;
             page.records.append(&mut gathered.records);
             sort(&mut page.records, filter.order);

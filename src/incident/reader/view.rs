@@ -29,9 +29,6 @@ use crate::incident::{
     segment::{Holds, Stamp},
 };
 
-/// Lines that are looked at before the index of words is asked: what is frequent is found among them.
-const LOOKED_AT_FIRST: usize = 2_048;
-
 /// A segment, opened.
 #[derive(Debug)]
 pub(super) struct View {
@@ -52,6 +49,9 @@ pub(super) struct Wanted<'a> {
     pub(super) limit: usize,
     /// Lines that may be looked at in vain.
     pub(super) patience: usize,
+    /// Lines that are looked at before the index is asked for the beginning of a word: what is frequent is
+    /// found among them.
+    pub(super) look_first: usize,
 }
 
 /// What was found.
@@ -62,6 +62,8 @@ pub(super) struct Gathered {
     pub(super) skipped: u64,
     /// Lines that were looked at in vain.
     pub(super) in_vain: usize,
+    /// Lines that were looked at before the index was asked for words.
+    pub(super) looked_first: usize,
     /// The last line looked at, when patience ended before the lines did.
     pub(super) gave_up_at: Option<u64>,
 }
@@ -257,28 +259,27 @@ impl View {
         if let Some(after) = wanted.after {
             index.narrow(&mut candidates, after, way)?;
         }
-        let words = wanted.filter.words();
-        let mut looked_at = 0;
-        let mut last = None;
         // The beginning of a word may be that of many: those lists are long, but then not needed.
-        if words.iter().any(|word| word.is_beginning) && wanted.filter.id_prefix.is_none() {
+        let words = wanted.filter.words();
+        if wanted.look_first > 0 && words.iter().any(|word| word.is_beginning) {
+            let mut last = None;
             index.walk(&candidates, way, |line| {
-                looked_at += 1;
+                gathered.looked_first += 1;
                 last = Some(index.place(line)?.seq);
                 let flow = self.look(index, line, wanted, gathered)?;
-                let goes_on = flow.is_continue() && looked_at < LOOKED_AT_FIRST;
+                let goes_on = flow.is_continue() && gathered.looked_first < wanted.look_first;
                 Ok(if goes_on {
                     flow
                 } else {
                     ControlFlow::Break(())
                 })
             })?;
-            if looked_at < LOOKED_AT_FIRST || gathered.is_done(wanted) {
+            if gathered.looked_first < wanted.look_first || gathered.is_done(wanted) {
                 return Ok(());
             }
-        }
-        if let Some(seq) = last {
-            index.narrow(&mut candidates, seq, way)?;
+            if let Some(seq) = last {
+                index.narrow(&mut candidates, seq, way)?;
+            }
         }
         index.walk_words(&candidates, wanted.filter, way, |line| {
             self.look(index, line, wanted, gathered)
