@@ -33,7 +33,7 @@ const MAX_SURPLUS: usize = 16_384;
 /// Segments that were lost while in use.
 #[derive(Debug)]
 struct Moved {
-    /// The smallest first number among them, where it could be read.
+    /// The smallest first number among them; none if it could not be read of each.
     first_seq: Option<u64>,
 }
 
@@ -152,7 +152,7 @@ impl Notes {
                 Mishap::Moved { first_seq } => {
                     let earlier = self.moved.take().map(|moved| moved.first_seq);
                     let first_seq = match (earlier, first_seq) {
-                        (Some(earlier), later) => earlier.into_iter().chain(later).min(),
+                        (Some(earlier), later) => earlier.zip(later).map(|(a, b)| a.min(b)),
                         (None, later) => later,
                     };
                     self.moved = Some(Moved { first_seq });

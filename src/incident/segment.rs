@@ -10,14 +10,14 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    io::{self, Write},
+    io::{self, Seek, Write},
     os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
 use time::OffsetDateTime;
 
-use super::sync::sync_data;
+use super::{line::MAX_LINE, reader::lines::Forward, sync::sync_data};
 
 /// What a segment holds, and so how long one lasts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -174,8 +174,8 @@ struct Unsynced {
     before: Option<File>,
 }
 
-/// How far the first number of a lost file is looked for.
-const FIRST_LINE: u64 = 256 << 10;
+/// How far the first number of a lost file is looked for: behind a line that cannot be read, too.
+const FIRST_LINES: u64 = 4 * MAX_LINE as u64;
 
 /// What all lines have.
 #[derive(serde::Deserialize)]
@@ -396,12 +396,16 @@ impl Open {
 
     /// Number of the first line, wherever the file is by now.
     fn first_seq(&self) -> Option<u64> {
-        let mut start = vec![0; self.length.min(FIRST_LINE).try_into().ok()?];
-        self.file.read_exact_at(&mut start, 0).ok()?;
-        start
-            .split(|byte| *byte == b'\n')
-            .find_map(|line| serde_json::from_slice::<Numbered>(line).ok())
-            .map(|line| line.seq)
+        (&self.file).rewind().ok()?;
+        let mut lines = Forward::new(&self.file, 0);
+        while lines.offset() <= FIRST_LINES {
+            let line = lines.next_line().ok()??;
+            let numbered = line.map(|line| serde_json::from_slice::<Numbered>(&line));
+            if let Ok(Ok(numbered)) = numbered {
+                return Some(numbered.seq);
+            }
+        }
+        None
     }
 
     fn is_in_place(&self) -> bool {

@@ -1,7 +1,7 @@
 //! Whether the log is whole: every line from the first kept one to the last, or exactly what is missing.
 //!
 //! Goes through all segments from the oldest on, once. Numbers that no line has are a hole; gap records say what
-//! was never written; a torn line must be accounted for by a note; a body whose time is not over must be where
+//! was never written; a torn line must be accounted for by a note behind it; a body whose time is not over must be where
 //! its record says. What retention dropped is no hole: the first number that is left is the beginning.
 //!
 //! **Invariant:** reads only, needs no key, and may run beside a gateway that writes. Memory is bounded: by
@@ -11,7 +11,7 @@
 //! prints the [`Report`].
 
 use std::{
-    fs::File,
+    fs::{self, File},
     io,
     path::{Path, PathBuf},
     time::Duration,
@@ -47,25 +47,27 @@ use runs::Runs;
 /// When the folder cannot be read at all; a segment that cannot be read is a [`Finding`].
 pub fn verify(folder: &Path, keep_bodies: Duration, clock: &Clock) -> io::Result<Report> {
     let mut walk = Walk::new(folder, keep_bodies, clock)?;
-    let mut read_up_to = None;
-    loop {
-        let next = |stamp: &Stamp| read_up_to.is_none_or(|last| *stamp > last);
-        let Some(stamp) = list(folder, Holds::Lines)?.into_iter().find(next) else {
-            return Ok(walk.end());
-        };
-        walk.segment(stamp)?;
-        read_up_to = Some(stamp);
-    }
+    while walk.goes_on()? {}
+    Ok(walk.end())
 }
+
+/// How often a look begins anew because lines that it had read were taken back.
+const MOST_BEGINNINGS: u32 = 3;
 
 struct Walk {
     folder: PathBuf,
+    /// Segments up to this one are read.
+    read_up_to: Option<Stamp>,
+    /// How often it began anew for lines that were taken back.
+    beginnings: u32,
     bodies: Bodies,
     runs: Runs,
     ids: Ids,
     report: Report,
     /// Torn lines that no note has accounted for so far, the latest last.
     torn: Vec<Torn>,
+    /// So many of them stand directly before what is read next, notes aside.
+    torn_here: usize,
     /// Where lost segments began, and the note that tells it.
     lost: Vec<(u64, u64)>,
 }
@@ -74,13 +76,43 @@ impl Walk {
     fn new(folder: &Path, keep_bodies: Duration, clock: &Clock) -> io::Result<Self> {
         Ok(Self {
             folder: folder.to_owned(),
+            read_up_to: None,
+            beginnings: 0,
             bodies: Bodies::below(folder, keep_bodies, clock)?,
             runs: Runs::default(),
             ids: Ids::default(),
             report: Report::default(),
             torn: Vec::new(),
+            torn_here: 0,
             lost: Vec::new(),
         })
+    }
+
+    /// Reads the next segment; false if there is none.
+    fn goes_on(&mut self) -> io::Result<bool> {
+        let stamps = list(&self.folder, Holds::Lines)?;
+        let is_over = |last: Stamp| stamps.first().is_none_or(|first| *first > last);
+        if self.read_up_to.is_some_and(is_over) {
+            // Retention dropped all that was read so far, and maybe more: the log begins behind it.
+            self.begins_anew();
+        }
+        let is_next = |stamp: &Stamp| self.read_up_to.is_none_or(|last| *stamp > last);
+        let Some(stamp) = stamps.iter().copied().find(is_next) else {
+            return Ok(false);
+        };
+        self.read_up_to = Some(stamp);
+        self.segment(stamp)?;
+        Ok(true)
+    }
+
+    /// Forgets what was read.
+    fn begins_anew(&mut self) {
+        self.runs = Runs::default();
+        self.ids = Ids::default();
+        self.report = Report::default();
+        self.torn.clear();
+        self.torn_here = 0;
+        self.lost.clear();
     }
 
     fn segment(&mut self, stamp: Stamp) -> io::Result<()> {
@@ -100,6 +132,12 @@ impl Walk {
         loop {
             if let Err(error) = self.lines(&name, &mut lines, &mut place) {
                 self.unreadable(name, &error);
+                return Ok(());
+            }
+            if self.was_taken_back(&name, &lines) && self.beginnings < MOST_BEGINNINGS {
+                self.beginnings += 1;
+                self.begins_anew();
+                self.read_up_to = None;
                 return Ok(());
             }
             // Once there is a later segment this one grows no more: what was written until then is read too.
@@ -131,6 +169,11 @@ impl Walk {
         Ok(())
     }
 
+    /// Whether a failed append was read, whole lines maybe, before it was taken back: their numbers come again.
+    fn was_taken_back(&self, name: &str, lines: &Forward<File>) -> bool {
+        fs::metadata(self.folder.join(name)).is_ok_and(|found| found.len() < lines.offset())
+    }
+
     fn is_followed(&self, stamp: Stamp) -> io::Result<bool> {
         Ok(list(&self.folder, Holds::Lines)?
             .last()
@@ -142,11 +185,7 @@ impl Walk {
     fn vanished(&mut self, stamp: Stamp) -> io::Result<()> {
         let left = list(&self.folder, Holds::Lines)?;
         if left.first().is_none_or(|first| *first > stamp) {
-            self.runs = Runs::default();
-            self.ids = Ids::default();
-            self.report = Report::default();
-            self.torn.clear();
-            self.lost.clear();
+            self.begins_anew();
         }
         Ok(())
     }
@@ -160,6 +199,7 @@ impl Walk {
     fn torn(&mut self, torn: Torn) {
         if self.torn.len() < MOST_FINDINGS {
             self.torn.push(torn);
+            self.torn_here += 1;
         } else {
             self.report.not_listed += 1;
         }
@@ -194,8 +234,9 @@ impl Walk {
                 seq: seen.seq,
             });
         }
-        if seen.kind == "gap" {
-            self.gap(&seen);
+        match &*seen.kind {
+            "gap" => self.gap(&seen),
+            _ => self.torn_here = 0,
         }
         self.look_at_bodies(&seen);
     }
@@ -204,17 +245,17 @@ impl Walk {
         let lines = gap.lines.unwrap_or(0);
         match gap.cause.as_deref() {
             Some(cause::TORN) => {
-                let left = self
-                    .torn
-                    .len()
-                    .saturating_sub(lines.try_into().unwrap_or(usize::MAX));
-                self.report.torn_lines += (self.torn.len() - left) as u64;
-                self.torn.truncate(left);
+                let lines = lines.try_into().unwrap_or(usize::MAX);
+                let told = self.torn_here.min(lines);
+                self.report.torn_lines += told as u64;
+                self.torn.truncate(self.torn.len().saturating_sub(told));
+                self.torn_here -= told;
             }
-            Some(cause::MOVED) if self.lost.len() < MOST_FINDINGS => {
-                self.lost
-                    .extend(gap.first_seq.map(|first| (first, gap.seq)));
-            }
+            Some(cause::MOVED) => match gap.first_seq {
+                Some(first) if self.lost.len() < MOST_FINDINGS => self.lost.push((first, gap.seq)),
+                Some(_) => {}
+                None => self.report.find(Finding::LostSegment { seq: gap.seq }),
+            },
             Some(cause::UNSYNCED) => self.report.unsynced += lines,
             _ => {}
         }

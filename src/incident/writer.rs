@@ -459,6 +459,12 @@ impl Writer {
         let mut last = Ok(());
         for _ in 0..2 {
             let first_seq = self.seq;
+            // What was closed off at the opening is told directly behind it.
+            last = self.lines.ready(now_secs).map(drop);
+            self.notes.mishaps(self.lines.take_mishaps());
+            if last.is_err() {
+                continue;
+            }
             let bytes = self.encode(prepared)?;
             last = self.lines.append(&bytes, now_secs);
             let mishaps = self.lines.take_mishaps();

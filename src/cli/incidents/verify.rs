@@ -132,6 +132,11 @@ fn sentence(finding: &Finding) -> String {
         Finding::UnreadableSegment { segment, why } => {
             format!("{segment} cannot be read further: {why}")
         }
+        Finding::LostSegment { seq } => {
+            format!(
+                "a segment was moved or removed while in use; what it held is unknown (line {seq})"
+            )
+        }
         Finding::NumberTwice { seq, segment } => {
             format!("line number {seq} is there twice, again in {segment}")
         }

@@ -103,6 +103,11 @@ pub enum Finding {
         /// What the system said.
         why: String,
     },
+    /// A segment was moved or removed while in use, and nobody knows where it began.
+    LostSegment {
+        /// Number of the gap record that tells it.
+        seq: u64,
+    },
     /// Two lines have this number.
     NumberTwice {
         /// The number.

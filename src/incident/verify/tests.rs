@@ -1,7 +1,5 @@
 //! Logs with known damage, and what is said of them.
 
-use std::fs;
-
 use super::*;
 
 const NOON: i64 = 1_790_000_000 - 1_790_000_000 % 86_400 + 43_200;
@@ -166,6 +164,76 @@ fn a_line_that_no_note_accounts_for_is_named() {
         line: 4,
     };
     assert_eq!(report.findings, [Finding::UnreadableLine(torn)]);
+}
+
+#[test]
+fn a_note_accounts_for_the_torn_line_before_it_and_no_other() {
+    let world = World::of(&[("2026-11-21", &lines(1..=3))]);
+    world.append("2026-11-21", &format!("nonsense\n{}\ntorn\n", line(4)));
+    let dropped = gap(5, r#""cause":"failed","dropped":0"#);
+    let torn = gap(6, r#""cause":"torn","dropped":0,"lines":2"#);
+    world.append("2026-11-22", &format!("{dropped}\n{torn}\n"));
+
+    let report = world.verify();
+
+    let unreadable = Torn {
+        segment: "incidents-2026-11-21.ndjson".to_owned(),
+        line: 4,
+    };
+    assert_eq!(report.findings, [Finding::UnreadableLine(unreadable)]);
+    assert_eq!(report.torn_lines, 1);
+}
+
+#[test]
+fn a_lost_segment_of_which_nothing_is_known_is_a_finding() {
+    let note = gap(18, r#""cause":"moved","dropped":0"#);
+    let world = World::of(&[("2026-11-21", &[note, line(19)])]);
+
+    let report = world.verify();
+
+    assert_eq!(report.findings, [Finding::LostSegment { seq: 18 }]);
+    assert!(!report.is_whole);
+}
+
+#[test]
+fn what_retention_drops_meanwhile_is_no_hole() {
+    let world = World::of(&[
+        ("2026-11-21", &lines(1..=3)),
+        ("2026-11-21.1", &lines(4..=6)),
+        ("2026-11-21.2", &lines(7..=9)),
+    ]);
+    let mut walk = Walk::new(world.folder.path(), Duration::ZERO, &world.clock).unwrap();
+
+    assert!(walk.goes_on().unwrap());
+    for dropped in ["2026-11-21", "2026-11-21.1"] {
+        let name = format!("incidents-{dropped}.ndjson");
+        fs::remove_file(world.folder.path().join(name)).unwrap();
+    }
+    while walk.goes_on().unwrap() {}
+
+    let report = walk.end();
+    assert!(report.is_whole, "{report:?}");
+    assert_eq!((report.segments, report.first_seq), (1, Some(7)));
+}
+
+#[test]
+fn lines_that_a_failed_append_takes_back_are_read_anew() {
+    let world = World::of(&[("2026-11-21", &lines(1..=3))]);
+    let mut walk = Walk::new(world.folder.path(), Duration::ZERO, &world.clock).unwrap();
+    let name = "incidents-2026-11-21.ndjson";
+    let file = File::open(world.folder.path().join(name)).unwrap();
+    let mut read = Forward::new(file, 0);
+
+    walk.lines(name, &mut read, &mut 0).unwrap();
+
+    assert!(!walk.was_taken_back(name, &read));
+    fs::write(world.folder.path().join(name), line(1) + "\n").unwrap();
+    assert!(walk.was_taken_back(name, &read));
+    walk.begins_anew();
+    while walk.goes_on().unwrap() {}
+    let report = walk.end();
+    assert!(report.is_whole, "{report:?}");
+    assert_eq!(report.lines, 1);
 }
 
 #[test]
