@@ -161,8 +161,25 @@ pub(super) struct Appender {
 /// A file that holds more than its readers were promised.
 #[derive(Debug)]
 struct Undo {
+    path: PathBuf,
     identity: (u64, u64),
     length: u64,
+}
+
+impl Undo {
+    /// Does what [`Open::shrink_to`] could not do, if the same file is there still.
+    fn take_back(&self) -> io::Result<()> {
+        let mut how = OpenOptions::new();
+        let file = match how.read(true).append(true).open(&self.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            opened => opened?,
+        };
+        let found = file.metadata()?;
+        if (found.dev(), found.ino()) == self.identity && self.length < found.len() {
+            file.set_len(self.length)?;
+        }
+        Ok(())
+    }
 }
 
 #[derive(Debug, Default)]
@@ -238,6 +255,10 @@ impl Appender {
             .recursive(true)
             .mode(0o700)
             .create(&self.folder)?;
+        if let Some(undo) = &self.undo {
+            undo.take_back()?;
+        }
+        self.undo = None;
         let mut stamp = list(&self.folder, self.holds)?
             .into_iter()
             .rfind(|stamp| stamp.start_secs == first.start_secs)
@@ -247,10 +268,6 @@ impl Appender {
             stamp.part = stamp.part.saturating_add(1);
         }
         let mut open = Open::at(self.folder.join(stamp.file_name(self.holds)), stamp)?;
-        if let Some(undo) = &self.undo {
-            open.take_back(undo)?;
-        }
-        self.undo = None;
         self.unsynced.is_named |= open.length == 0;
         if self.holds == Holds::Lines && open.close_torn_line()? {
             self.mishaps.push(Mishap::TornLine);
@@ -379,19 +396,11 @@ impl Open {
         self.file.set_len(length).map_err(|also| {
             tracing::debug!(%also, "a half-written line stays until the next opening");
             Undo {
+                path: self.path.clone(),
                 identity: self.identity,
                 length,
             }
         })
-    }
-
-    /// Does what [`Open::shrink_to`] could not do, if this is the same file still.
-    fn take_back(&mut self, undo: &Undo) -> io::Result<()> {
-        if undo.identity == self.identity && undo.length < self.length {
-            self.file.set_len(undo.length)?;
-            self.length = undo.length;
-        }
-        Ok(())
     }
 
     /// Number of the first line, wherever the file is by now.
@@ -485,6 +494,25 @@ mod tests {
             fs::read_to_string(path).unwrap(),
             "{\"a\":1}\n{\"b\":\n{\"c\":3}\n"
         );
+    }
+
+    #[test]
+    fn what_could_not_be_taken_back_is_even_if_another_file_is_next() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut lines = Appender::new(folder.path().into(), Holds::Lines, 1_000);
+        lines.append(b"{\"a\":1}\n{\"b\":", NOON).unwrap();
+        let open = lines.open.take().unwrap();
+        let (path, identity) = (open.path.clone(), open.identity);
+        lines.undo = Some(Undo {
+            path: open.path,
+            identity,
+            length: 8,
+        });
+
+        lines.append(b"{\"c\":3}\n", NOON + 86_400).unwrap();
+
+        assert_eq!(fs::read_to_string(path).unwrap(), "{\"a\":1}\n");
+        assert!(lines.undo.is_none());
     }
 
     #[test]
