@@ -194,6 +194,8 @@ await story("what a browser complains about is heard", async () => {
 
 /** Signs in at the operators' door. */
 async function signIn(page, token, path = "/") {
+  // A window behind another one is given no focus.
+  await page.bringToFront();
   await page.goto(`${world.adminUrl}${path}`);
   await says(page, "Operator token");
   assert.equal(await page.evaluate(() => document.activeElement.id), "token", "the field has the focus");
