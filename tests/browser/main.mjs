@@ -198,7 +198,8 @@ async function signIn(page, token, path = "/") {
   await page.bringToFront();
   await page.goto(`${world.adminUrl}${path}`);
   await says(page, "Operator token");
-  assert.equal(await page.evaluate(() => document.activeElement.id), "token", "the field has the focus");
+  // Chromium gives it with the first picture of the page, which may come after the page has loaded.
+  await until("the field has the focus", () => page.evaluate(() => document.activeElement.id === "token"));
   await page.keyboard.type(token);
   await Promise.all([page.waitForNavigation(), page.keyboard.press("Enter")]);
 }
