@@ -59,16 +59,25 @@ pub(super) fn measure(folder: &Path, holds: Holds) -> io::Result<(u64, Option<i6
     Ok((stamps.into_iter().map(size).sum(), oldest_secs))
 }
 
-/// Whether a file was there to be removed. What was made of it goes first.
+/// Whether a file was there to be removed. What was made of it goes after it, if that can be done at once:
+/// whatever holds up the index must not hold up the log, and `index::keeper` finds what stays.
 fn remove(folder: &Path, holds: Holds, stamp: Stamp) -> io::Result<bool> {
+    let was_there = match fs::remove_file(folder.join(stamp.file_name(holds))) {
+        Ok(()) => true,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+        Err(error) => return Err(error),
+    };
     if holds == Holds::Lines {
-        index::forget(folder, stamp)?;
+        let gone = index::forget(folder, stamp);
+        if !matches!(gone, Ok(true)) {
+            tracing::debug!(
+                ?stamp,
+                ?gone,
+                "the index of a dropped segment stays for now"
+            );
+        }
     }
-    match fs::remove_file(folder.join(stamp.file_name(holds))) {
-        Ok(()) => Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(error),
-    }
+    Ok(was_there)
 }
 
 #[cfg(test)]
@@ -117,6 +126,38 @@ mod tests {
             "notes.txt",
         ];
         assert_eq!(names(folder.path()), left);
+    }
+
+    #[test]
+    fn a_segment_goes_whatever_stands_in_the_way_of_its_index() {
+        type Obstacle = fn(&Path) -> Option<fs::File>;
+        let obstacles: [(&str, Obstacle); 2] = [
+            ("another process holds the lock", |index| {
+                let lock = fs::File::create(index.join("lock")).unwrap();
+                lock.lock_shared().unwrap();
+                Some(lock)
+            }),
+            ("the lock cannot be opened", |index| {
+                fs::create_dir(index.join("lock")).unwrap();
+                None
+            }),
+        ];
+        for (why, obstacle) in obstacles {
+            let folder = folder_with(&["incidents-1970-01-01.ndjson"]);
+            let index = folder.path().join(index::FOLDER);
+            fs::create_dir(&index).unwrap();
+            fs::write(index.join("1970-01-01.sqlite"), "x").unwrap();
+            let _held = obstacle(&index);
+            let limits = Limits {
+                keep_secs: DAY,
+                max_bytes: 1_000,
+            };
+
+            let gone = sweep(folder.path(), Holds::Lines, limits, 2 * DAY);
+
+            assert_eq!(gone.unwrap(), 1, "{why}");
+            assert_eq!(names(folder.path()), ["index"], "{why}");
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@
 use std::{
     collections::HashMap,
     fs::{self, File},
-    io::{Seek as _, SeekFrom},
+    io::{self, Seek as _, SeekFrom},
     os::unix::fs::{FileExt as _, MetadataExt as _},
     path::{Path, PathBuf},
 };
@@ -16,7 +16,7 @@ use std::{
 use tokio::time::Instant;
 
 use super::{
-    Hold, lock,
+    Unfinished, lock_shared,
     pack::{pack, unpack},
     path_of,
     row::{self, COLUMNS, Column, FIELDS, Row},
@@ -37,6 +37,8 @@ pub(super) const BLOCK_LINES: usize = 4_096;
 pub(super) struct Build {
     folder: PathBuf,
     file: IndexFile,
+    /// The file, while it stands elsewhere than readers look: nobody else touches it, so it needs no lock.
+    unfinished: Option<Unfinished>,
     segment: Forward<File>,
     /// The segment once more, to look back.
     proof: File,
@@ -59,18 +61,26 @@ pub(super) enum Step {
 }
 
 impl Build {
-    /// Begins anew in the file at `path`, which is made.
-    pub(super) fn begin(folder: &Path, stamp: Stamp, path: &Path) -> Result<Self, Unusable> {
-        Self::with(folder, stamp, IndexFile::create(path)?)
+    /// Begins anew in a file of its own, which is made.
+    pub(super) fn begin(folder: &Path, stamp: Stamp) -> Result<Self, Unusable> {
+        let unfinished = Unfinished::new(folder, stamp)?;
+        let file = IndexFile::create(&unfinished.path)?;
+        Self::with(folder, stamp, file, Some(unfinished))
     }
 
     /// Goes on with the index of a segment.
     pub(super) fn resume(folder: &Path, stamp: Stamp) -> Result<Self, Unusable> {
-        let _lock = lock(folder, Hold::Shared)?;
-        Self::with(folder, stamp, IndexFile::open(&path_of(folder, stamp))?)
+        let _lock = lock_shared(folder)?;
+        let file = IndexFile::open(&path_of(folder, stamp))?;
+        Self::with(folder, stamp, file, None)
     }
 
-    fn with(folder: &Path, stamp: Stamp, file: IndexFile) -> Result<Self, Unusable> {
+    fn with(
+        folder: &Path,
+        stamp: Stamp,
+        file: IndexFile,
+        unfinished: Option<Unfinished>,
+    ) -> Result<Self, Unusable> {
         let path = folder.join(stamp.file_name(Holds::Lines));
         let through = file.through()?;
         let mut segment = File::open(&path)?;
@@ -83,6 +93,7 @@ impl Build {
             folder: folder.to_owned(),
             block: last_block(&file)?,
             file,
+            unfinished,
             segment: Forward::new(segment, through.bytes),
             proof: File::open(&path)?,
             path,
@@ -100,7 +111,7 @@ impl Build {
     /// Reads on, commits, and says whether there is more: up to `lines` lines, and not beyond `until`.
     /// After an error this build is of no use.
     pub(super) fn step(&mut self, lines: usize, until: Instant) -> Result<Step, Unusable> {
-        let _lock = lock(&self.folder, Hold::Shared)?;
+        let _lock = self.lock()?;
         if !self.file.is_in_place() || !self.reads_the_segment()? {
             return Err(Unusable::Replaced);
         }
@@ -223,10 +234,18 @@ impl Build {
         self.file.optimize()
     }
 
-    /// Closes the file so that it stands alone.
-    pub(super) fn seal(self) -> Result<(), Unusable> {
-        let _lock = lock(&self.folder, Hold::Shared)?;
-        self.file.seal()
+    /// Closes the file so that it stands alone; one that is not in its place is given to be put there.
+    pub(super) fn seal(self) -> Result<Option<Unfinished>, Unusable> {
+        let _lock = self.lock()?;
+        self.file.seal()?;
+        Ok(self.unfinished)
+    }
+
+    fn lock(&self) -> io::Result<Option<File>> {
+        match self.unfinished {
+            Some(_) => Ok(None),
+            None => lock_shared(&self.folder).map(Some),
+        }
     }
 }
 

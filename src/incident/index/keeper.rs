@@ -3,8 +3,9 @@
 //! The newest segment goes first, a short commit at a time, so that it lags by little; older ones without an
 //! index are filled a slice at a time in between.
 //!
-//! **Invariant:** whatever the disk does, the thread goes on and tries again; readers do without meanwhile. It
-//! touches nothing but the index folder.
+//! **Invariant:** whatever the disk does, the thread goes on and tries again; readers do without meanwhile. A
+//! segment that cannot be indexed waits by itself, and holds up no other. It touches nothing but the index
+//! folder.
 
 use std::{
     collections::HashMap,
@@ -22,11 +23,11 @@ use std::{
 use tokio::time::Instant;
 
 use super::{
-    FOLDER, UNFINISHED,
+    Alone, FOLDER, UNFINISHED,
     build::{Build, Step},
-    forget, install, path_of,
+    forget, path_of,
     sqlite::Unusable,
-    stamp_of, unfinished_path,
+    stamp_of,
 };
 use crate::incident::segment::{Holds, Stamp, list};
 
@@ -36,8 +37,10 @@ const PAUSE: Duration = Duration::from_millis(250);
 const SLICE: Duration = Duration::from_millis(250);
 /// Lines of one commit.
 const SLICE_LINES: usize = 4_096;
-/// After the disk refused.
+/// After the disk refused the folder, or the newest segment.
 const RETRY: Duration = Duration::from_secs(2);
+/// After it refused an older one.
+const RETRY_OLDER: Duration = Duration::from_secs(30);
 /// How often files that belong to nothing are looked for.
 const TIDY: Duration = Duration::from_secs(60);
 /// A file that is being filled, and was not touched for so long, was left behind by a process that is gone.
@@ -140,9 +143,22 @@ struct Work {
     filling: Option<(Stamp, Build)>,
     /// Segments that were read to their end, and how long they were then.
     read: HashMap<Stamp, u64>,
+    /// Segments that could not be indexed, and when they are tried again.
+    refused: HashMap<Stamp, Instant>,
     tidied: Option<Instant>,
     /// When the newest segment had its turn.
     newest_at: Option<Instant>,
+}
+
+/// How far a segment was brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Done {
+    /// There is more to read.
+    Part,
+    /// It was read, but another holds the lock.
+    Waits,
+    /// To its end.
+    All,
 }
 
 /// A segment and its length.
@@ -156,6 +172,7 @@ impl Work {
             open: None,
             filling: None,
             read: HashMap::new(),
+            refused: HashMap::new(),
             tidied: None,
             newest_at: None,
         }
@@ -176,10 +193,6 @@ impl Work {
                 Ok(()) | Err(RecvTimeoutError::Disconnected) => break,
             }
         }
-        if let Some((stamp, _)) = self.filling.take() {
-            // Of no use to anybody; the next start would find it, too.
-            fs::remove_file(unfinished_path(&self.folder, stamp)).ok();
-        }
     }
 
     /// One commit, or none if there is nothing to do.
@@ -187,28 +200,51 @@ impl Work {
         let segments = self.segments()?;
         if self.tidied.is_none_or(|tidied| tidied.elapsed() >= TIDY) {
             self.tidied = Some(Instant::now());
-            self.read
-                .retain(|stamp, _| segments.iter().any(|(of, _)| of == stamp));
+            let is_there = |stamp: &Stamp| segments.iter().any(|(of, _)| of == stamp);
+            self.read.retain(|stamp, _| is_there(stamp));
+            self.refused.retain(|stamp, _| is_there(stamp));
             self.tidy(LEFT_BEHIND);
         }
-        let due: Vec<Segment> = segments
+        let lagging: Vec<Segment> = segments
             .iter()
             .copied()
-            .filter(|segment| self.is_due(segment))
+            .filter(|segment| self.lags(segment))
             .collect();
-        self.note_lag(&due);
+        self.note_lag(&lagging);
+        let due: Vec<Segment> = lagging
+            .into_iter()
+            .filter(|(stamp, _)| self.may_be_tried(*stamp))
+            .collect();
         let newest = segments.last().map(|(stamp, _)| *stamp);
         let Some((stamp, length)) = self.choose(&due, newest) else {
-            self.health.worked();
+            self.worked();
             return Ok(Step::End);
         };
-        let step = match self.advance(stamp) {
-            Ok(step) => step,
+        let others = if due.len() > 1 { Step::More } else { Step::End };
+        let done = self.advance(stamp).and_then(|step| {
+            self.refused.remove(&stamp);
+            self.worked();
+            match step {
+                Step::More => Ok(Done::Part),
+                Step::End => self.end(stamp, newest),
+            }
+        });
+        match done {
+            Ok(Done::Part) => {}
+            // Tried again after a pause: whoever has the lock needs it for a moment.
+            Ok(Done::Waits) => return Ok(Step::End),
+            Ok(Done::All) => {
+                self.read.insert(stamp, length);
+                return Ok(others);
+            }
             Err(Unusable::Broken(why)) => {
                 tracing::warn!(why, ?stamp, "an index of the support log is made anew");
                 self.close(stamp);
-                forget(&self.folder, stamp)?;
-                return Ok(Step::More);
+                match forget(&self.folder, stamp) {
+                    Ok(true) => {}
+                    Ok(false) => return Ok(Step::End),
+                    Err(error) => self.refuse(stamp, newest, &error.into()),
+                }
             }
             Err(Unusable::Replaced | Unusable::Missing) => {
                 self.close(stamp);
@@ -216,16 +252,25 @@ impl Work {
             }
             Err(refused) => {
                 self.close(stamp);
-                return Err(refused);
+                self.refuse(stamp, newest, &refused);
+                return Ok(others);
             }
-        };
-        self.health.worked();
-        if step == Step::End {
-            self.read.insert(stamp, length);
-            self.end(stamp, newest)?;
         }
-        let is_more = step == Step::More || due.len() > 1;
-        Ok(if is_more { Step::More } else { Step::End })
+        Ok(Step::More)
+    }
+
+    /// A segment waits until it is tried again.
+    fn refuse(&mut self, stamp: Stamp, newest: Option<Stamp>, why: &Unusable) {
+        let is_newest = Some(stamp) == newest;
+        let wait = if is_newest { RETRY } else { RETRY_OLDER };
+        self.refused.insert(stamp, Instant::now() + wait);
+        self.health.failed(why);
+    }
+
+    fn worked(&self) {
+        if self.refused.is_empty() {
+            self.health.worked();
+        }
     }
 
     /// The newest goes first, but not again within a pause while others wait.
@@ -256,7 +301,12 @@ impl Work {
         Ok(segments)
     }
 
-    fn is_due(&self, (stamp, length): &Segment) -> bool {
+    fn may_be_tried(&self, stamp: Stamp) -> bool {
+        let until = self.refused.get(&stamp);
+        until.is_none_or(|until| Instant::now() >= *until)
+    }
+
+    fn lags(&self, (stamp, length): &Segment) -> bool {
         self.read.get(stamp) != Some(length) || !path_of(&self.folder, *stamp).exists()
     }
 
@@ -287,11 +337,7 @@ impl Work {
             let is_there = path_of(&self.folder, stamp).exists();
             let build = match is_there {
                 true => Build::resume(&self.folder, stamp)?,
-                false => {
-                    super::lock(&self.folder, super::Hold::Shared)?;
-                    let path = unfinished_path(&self.folder, stamp);
-                    Build::begin(&self.folder, stamp, &path)?
-                }
+                false => Build::begin(&self.folder, stamp)?,
             };
             *slot = Some((stamp, build));
         }
@@ -302,20 +348,26 @@ impl Work {
     }
 
     /// A segment was read to its end: a filled file goes into its place, an old one is closed.
-    fn end(&mut self, stamp: Stamp, newest: Option<Stamp>) -> Result<(), Unusable> {
-        if let Some((_, build)) = self.filling.take_if(|(of, _)| *of == stamp) {
+    fn end(&mut self, stamp: Stamp, newest: Option<Stamp>) -> Result<Done, Unusable> {
+        if let Some((_, build)) = self.filling.as_ref().filter(|(of, _)| *of == stamp) {
             if Some(stamp) != newest {
                 build.optimize()?;
             }
-            build.seal()?;
-            install(&self.folder, &unfinished_path(&self.folder, stamp), stamp)?;
+            let Some(lock) = Alone::at_once(&self.folder)? else {
+                return Ok(Done::Waits);
+            };
+            if let Some((_, build)) = self.filling.take()
+                && let Some(filled) = build.seal()?
+            {
+                filled.install(&self.folder, &lock)?;
+            }
         }
         if Some(stamp) != newest
             && let Some((_, build)) = self.open.take_if(|(of, _)| *of == stamp)
         {
             build.seal()?;
         }
-        Ok(())
+        Ok(Done::All)
     }
 
     /// Whatever is open of a segment is of no use.
@@ -335,7 +387,7 @@ impl Work {
             let Some(name) = name.to_str() else { continue };
             let is_orphan = stamp_of(name).is_some_and(|stamp| {
                 !self.folder.join(stamp.file_name(Holds::Lines)).exists()
-                    && forget(&self.folder, stamp).is_err()
+                    && !forget(&self.folder, stamp).is_ok_and(|is_gone| is_gone)
             });
             let is_left = name.ends_with(UNFINISHED)
                 && is_older(&entry.path(), left_behind)

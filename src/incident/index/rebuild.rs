@@ -1,6 +1,7 @@
 //! Makes the whole index anew, several segments at once; beside a running gateway or without one.
 //!
-//! **Invariant:** readers have the old file of a segment until the new one is whole.
+//! **Invariant:** readers have the old file of a segment until the new one is whole; the lock is held for as
+//! long as that file takes to be put into its place, never while it is filled.
 
 use std::{
     fs::{self, File},
@@ -14,11 +15,10 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use super::{
-    Hold,
+    Alone,
     build::{Build, Step},
-    install, lock,
+    open_lock,
     sqlite::Unusable,
-    unfinished_path,
 };
 use crate::incident::segment::{Holds, Stamp, list};
 
@@ -58,7 +58,7 @@ pub fn rebuild(
 ) -> io::Result<Vec<Rebuilt>> {
     let mut stamps = list(folder, Holds::Lines)?;
     if !stamps.is_empty() {
-        drop(lock(folder, Hold::Shared)?);
+        open_lock(folder)?;
     }
     // The newest is taken first, from the end.
     stamps.sort_unstable();
@@ -98,24 +98,24 @@ fn one(folder: &Path, stamp: Stamp) -> Rebuilt {
     };
     if let Err(why) = fill(folder, stamp, &mut rebuilt) {
         rebuilt.failed = Some(why.to_string());
-        fs::remove_file(unfinished_path(folder, stamp)).ok();
     }
     rebuilt.took_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
     rebuilt
 }
 
 fn fill(folder: &Path, stamp: Stamp, rebuilt: &mut Rebuilt) -> Result<(), Unusable> {
-    let path = unfinished_path(folder, stamp);
-    let mut build = Build::begin(folder, stamp, &path)?;
+    let mut build = Build::begin(folder, stamp)?;
     while build.step(STEP_LINES, Instant::now() + NO_LIMIT)? == Step::More {}
     build.optimize()?;
     let through = build.through();
-    build.seal()?;
+    let Some(unfinished) = build.seal()? else {
+        return Err(Unusable::Replaced);
+    };
     // It was filled without waiting for the disk.
-    File::open(&path)?.sync_all()?;
-    rebuilt.index_bytes = fs::metadata(&path)?.len();
+    File::open(&unfinished.path)?.sync_all()?;
+    rebuilt.index_bytes = fs::metadata(&unfinished.path)?.len();
     rebuilt.lines = through.lines;
     rebuilt.skipped = through.skipped;
     rebuilt.bytes = through.bytes;
-    Ok(install(folder, &path, stamp)?)
+    Ok(unfinished.install(folder, &Alone::wait(folder)?)?)
 }

@@ -7,9 +7,8 @@
 use std::{cell::RefCell, fs::File, ops::ControlFlow, path::Path};
 
 use super::{
-    Hold,
     build::{BLOCK_LINES, prove},
-    lock,
+    lock_shared,
     pack::unpack,
     path_of,
     row::{Column, FIELDS, Field, Numbers, micros_from_column},
@@ -73,7 +72,7 @@ impl Snapshot {
             return Err(Unusable::Missing);
         }
         // Whoever may not touch the lock reads without it: at worst beside a file that is being replaced.
-        let _lock = lock(folder, Hold::Shared).ok();
+        let _lock = lock_shared(folder).ok();
         let file = IndexFile::look(&path)?;
         let through = file.through()?;
         prove(segment, &through)?;

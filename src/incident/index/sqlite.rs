@@ -142,8 +142,7 @@ impl IndexFile {
     pub(super) fn create(path: &Path) -> Result<Self, Unusable> {
         fs::OpenOptions::new()
             .write(true)
-            .create(true)
-            .truncate(true)
+            .create_new(true)
             .mode(0o600)
             .open(path)?;
         let connection = Connection::open(path)?;

@@ -1,6 +1,6 @@
 //! Stories of the index: the same answers as by reading, whatever state it is in.
 
-use std::{fs::OpenOptions, io::Write as _, time::Duration};
+use std::{fs::OpenOptions, io::Write as _};
 
 use proptest::prelude::*;
 use serde_json::json;
@@ -235,12 +235,11 @@ fn far() -> Instant {
 
 /// Indexes the first `lines` of a segment.
 fn index(world: &World, stamp: Stamp, lines: usize) {
-    let path = unfinished_path(world.folder(), stamp);
-    drop(lock(world.folder(), Hold::Shared).unwrap());
-    let mut build = Build::begin(world.folder(), stamp, &path).unwrap();
+    let mut build = Build::begin(world.folder(), stamp).unwrap();
     build.step(lines, far()).unwrap();
-    build.seal().unwrap();
-    install(world.folder(), &path, stamp).unwrap();
+    let filled = build.seal().unwrap().unwrap();
+    let lock = Alone::wait(world.folder()).unwrap();
+    filled.install(world.folder(), &lock).unwrap();
 }
 
 fn window() -> Window {
@@ -430,7 +429,7 @@ fn until_indexed(world: &World, what: &str) {
         if through.is_some_and(|through| through + 10 > last) && whole(world) {
             return;
         }
-        std::thread::sleep(Duration::from_millis(10));
+        thread::sleep(Duration::from_millis(10));
     }
     panic!(
         "{what}: {:?} of {last}",
@@ -464,7 +463,7 @@ fn the_keeper_fills_old_segments_follows_the_newest_and_makes_anew_what_is_gone(
     world.append(world.stamps[2], &lines);
     until_indexed(&world, "what was appended");
 
-    forget(world.folder(), world.stamps[0]).unwrap();
+    fs::remove_file(path_of(world.folder(), world.stamps[0])).unwrap();
     until_indexed(&world, "a file that was deleted");
 
     let rebuilt = rebuild(world.folder(), 2, |_| ()).unwrap();
@@ -501,7 +500,7 @@ fn an_index_that_cannot_be_written_is_told_searches_read_the_log_and_it_comes_ba
         if health.trouble().is_some() {
             break;
         }
-        std::thread::sleep(Duration::from_millis(10));
+        thread::sleep(Duration::from_millis(10));
     }
     assert!(health.trouble().is_some() && health.behind_bytes() > 0);
     let incidents = world.incidents();
@@ -512,5 +511,48 @@ fn an_index_that_cannot_be_written_is_told_searches_read_the_log_and_it_comes_ba
 
     until_indexed(&world, "a folder that can be made again");
     assert_eq!(health.trouble(), None);
+    keeper.stop();
+}
+
+#[test]
+fn whoever_waits_for_the_lock_holds_up_nobody_and_a_filled_file_is_put_in_place_later() {
+    let mut world = World::new();
+    let lines = world.lines(&mut Dice(13), 40);
+    let first = world.segment(&lines);
+    index(&world, first, usize::MAX);
+    let lines = world.lines(&mut Dice(14), 40);
+    let second = world.segment(&lines);
+    let held = Alone::wait(world.folder()).unwrap();
+
+    assert!(!forget(world.folder(), first).unwrap());
+    assert!(path_of(world.folder(), first).exists());
+    let keeper = Keeper::start(world.folder().into()).unwrap();
+    let mut build = Build::begin(world.folder(), second).unwrap();
+    assert_eq!(build.step(usize::MAX, far()).unwrap(), Step::End);
+    drop(build);
+    drop(held);
+
+    until_indexed(&world, "after the lock was given back");
+    keeper.stop();
+    let left = fs::read_dir(world.folder().join(FOLDER)).unwrap();
+    let names = left.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    assert_eq!(names.filter(|name| name.ends_with(UNFINISHED)).count(), 0);
+}
+
+#[test]
+fn a_segment_that_cannot_be_indexed_holds_up_no_older_one() {
+    let mut world = World::new();
+    let lines = world.lines(&mut Dice(15), 40);
+    world.segment(&lines);
+    // It cannot be read as a file, as one on a bad block cannot.
+    let bad = Stamp {
+        part: 9,
+        ..world.stamps[0]
+    };
+    fs::create_dir(world.folder().join(bad.file_name(Holds::Lines))).unwrap();
+
+    let keeper = Keeper::start(world.folder().into()).unwrap();
+    until_indexed(&world, "the one before the bad one");
+    assert!(keeper.health().trouble().is_some());
     keeper.stop();
 }
