@@ -2,7 +2,7 @@
 //!
 //! A form writes [`Document`]s from records; what they say goes through the redaction door once more, and
 //! what is found there is not handed out at all. Bodies stand in an export where the records have their
-//! `text` or `base64`; else it says that they are not kept any more.
+//! `text` or `base64`; else it says that they were not opened, or are not kept.
 //!
 //! **Invariant:** [`export`] is the only way out, and nothing leaves it that the door did not see. The same
 //! records, circumstances and form give the same bytes.
@@ -26,8 +26,12 @@ mod quote;
 mod tests;
 mod ticket;
 
+use inspection::Inspection;
+
 /// Records of one export at most.
 pub const MOST_RECORDS: usize = 100;
+/// Bytes of opened bodies in one export at most, all records together, as the records hold them.
+pub const MOST_BODIES: usize = 64 << 20;
 
 /// What is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -177,6 +181,9 @@ pub enum Refused {
     /// More than [`MOST_RECORDS`], or none.
     #[error("an export takes from 1 to {MOST_RECORDS} incidents, not {0}")]
     Count(usize),
+    /// The records' bodies hold more than [`MOST_BODIES`].
+    #[error("the bodies of these incidents are more than {} MiB: ask for fewer incidents", MOST_BODIES >> 20)]
+    TooLarge,
     /// It could not be written down.
     #[error("the export could not be made: {0}")]
     Unwritable(String),
@@ -198,6 +205,26 @@ fn told(finds: &[Find], places: &[String]) -> String {
         "nothing was exported: it holds {}{places}",
         finds.join(" and ")
     )
+}
+
+/// How much of bodies the records of one export hold, while they are opened one by one.
+#[derive(Debug, Default)]
+pub struct Weight(usize);
+
+impl Weight {
+    /// Counts the bodies of `record` in.
+    ///
+    /// # Errors
+    /// [`Refused::TooLarge`]: the rest need not be opened.
+    pub fn add(&mut self, record: &Record) -> Result<(), Refused> {
+        let fields = case::bodies(record).flat_map(case::opened);
+        let bytes: usize = fields.map(|(_, text)| text.len()).sum();
+        self.0 = self.0.saturating_add(bytes);
+        match self.0 > MOST_BODIES {
+            true => Err(Refused::TooLarge),
+            false => Ok(()),
+        }
+    }
 }
 
 /// One file of an export.
@@ -222,11 +249,13 @@ pub fn export(
     if let Some(note) = records.iter().find(|record| !record.is_incident()) {
         return Err(Refused::Note(note.seq().unwrap_or_default()));
     }
+    let mut weight = Weight::default();
+    records.iter().try_for_each(|record| weight.add(record))?;
     if form == Form::Zip {
         return archive::write(records, door, beside);
     }
     let document = written(records, form, beside)?;
-    inspection::pass(&document, records, door)?;
+    Inspection::new(records, door).pass(&document, records)?;
     Ok(document.bytes)
 }
 

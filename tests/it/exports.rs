@@ -108,7 +108,10 @@ async fn a_failed_call_leaves_in_every_form_with_its_bodies_and_without_a_secret
     served.terminate().await;
     let ended = place.run(&["incidents", "export", &id, "--as", "ticket"], "");
     assert!(ended.told.contains("no gateway runs"), "{ended:?}");
-    assert!(ended.out.contains("not kept any more"), "{ended:?}");
+    assert!(
+        ended.out.contains("not opened for this export"),
+        "{ended:?}"
+    );
 }
 
 /// Puts a record with this verdict into the log, and takes the log back when dropped.

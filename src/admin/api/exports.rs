@@ -27,7 +27,7 @@ use crate::{
         reading::NotRead,
     },
     incident::{
-        export::{Circumstances, Form, MOST_RECORDS, Refused, export},
+        export::{Circumstances, Form, MOST_RECORDS, Refused, Weight, export},
         reader::{Found, Incidents, Record},
     },
 };
@@ -125,7 +125,12 @@ async fn exported(
 ) -> Result<(String, Vec<u8>), NotExported> {
     let opener = house.reading.opener(visitor);
     let found = house.read(move |log| {
-        let one = |id| Ok(opener.opened(of_id(log, id)?));
+        let mut weight = Weight::default();
+        let one = |id| {
+            let record = opener.opened(of_id(log, id)?);
+            weight.add(&record).map_err(NotExported::Refused)?;
+            Ok(record)
+        };
         let records: Result<Vec<Record>, NotExported> = ids.into_iter().map(one).collect();
         records
     });

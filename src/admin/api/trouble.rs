@@ -53,6 +53,7 @@ pub(super) fn not_read(error: NotRead) -> Response {
 pub(super) fn not_exported(refused: &Refused) -> Response {
     let (status, code) = match refused {
         Refused::Secret { .. } | Refused::Note(_) => (StatusCode::CONFLICT, "export_refused"),
+        Refused::TooLarge => (StatusCode::CONFLICT, "export_too_large"),
         Refused::Count(_) => (StatusCode::BAD_REQUEST, "request_malformed"),
         Refused::NotAsked(_) => (StatusCode::SERVICE_UNAVAILABLE, "export_unavailable"),
         Refused::Unwritable(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),

@@ -21,7 +21,7 @@ use crate::{
     clock::Clock,
     config::Places,
     incident::{
-        export::{ByShape, Circumstances, Door, Form, NotAsked, Standing, export},
+        export::{ByShape, Circumstances, Door, Form, NotAsked, Refused, Standing, Weight, export},
         reader::{Incidents, Record},
         redact::Find,
     },
@@ -59,7 +59,7 @@ pub(super) fn run(log: &Incidents, places: &Places, options: &Options) -> Result
     let gateway = Gateway::find(&runtime, &places.control_socket)?;
     let bytes = match &gateway {
         Some(gateway) => {
-            let records = gateway.with_bodies(records);
+            let records = gateway.with_bodies(records).map_err(failed)?;
             let beside = gateway.circumstances(&records, options.form);
             export(&records, options.form, gateway, &beside)
         }
@@ -70,8 +70,12 @@ pub(super) fn run(log: &Incidents, places: &Places, options: &Options) -> Result
             export(&records, options.form, &ByShape, &now())
         }
     };
-    let bytes = bytes.map_err(|refused| End::Failed(refused.into()))?;
+    let bytes = bytes.map_err(failed)?;
     write(&bytes, options.output.as_deref())
+}
+
+fn failed(refused: Refused) -> End {
+    End::Failed(refused.into())
 }
 
 fn write(bytes: &[u8], output: Option<&Path>) -> Result<(), End> {
@@ -124,8 +128,14 @@ impl<'a> Gateway<'a> {
         Ok(serde_json::from_value(found).map_err(io::Error::from)?)
     }
 
-    fn with_bodies(&self, records: Vec<Record>) -> Vec<Record> {
-        let opened = |record| self.runtime.block_on(bodies::open(record, self.socket));
+    /// Stops where the bodies are more than an export takes.
+    fn with_bodies(&self, records: Vec<Record>) -> Result<Vec<Record>, Refused> {
+        let mut weight = Weight::default();
+        let opened = |record| {
+            let record = self.runtime.block_on(bodies::open(record, self.socket));
+            weight.add(&record)?;
+            Ok(record)
+        };
         records.into_iter().map(opened).collect()
     }
 

@@ -111,7 +111,8 @@ fn micros(text: &str, now: i64) -> Result<i64, End> {
             "{text:?} is no time: 2h, 3d, or 2026-11-23T10:00:00Z"
         ))
     })?;
-    Ok(date.unix_timestamp().saturating_mul(1_000_000))
+    // A year of four digits is far from where this would not fit.
+    Ok(i64::try_from(date.unix_timestamp_nanos() / 1_000).unwrap_or(i64::MAX))
 }
 
 fn id(text: &str) -> Result<String, String> {
@@ -154,6 +155,8 @@ mod tests {
 
         assert_eq!(micros("2h", now).unwrap(), now - 7_200_000_000);
         assert_eq!(micros("1970-01-01T00:00:01Z", now).unwrap(), 1_000_000);
+        let fine = micros("1970-01-01T00:00:01.000002900Z", now).unwrap();
+        assert_eq!(fine, 1_000_002, "as fine as the log's own times");
         assert!(micros("yesterday", now).is_err());
     }
 }

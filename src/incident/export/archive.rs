@@ -8,7 +8,7 @@ use std::io::Write as _;
 use flate2::{Compression, write::DeflateEncoder};
 use rawzip::{CompressionMethod, ZipArchiveWriter};
 
-use super::{Circumstances, Document, Door, Form, Refused, inspection, written};
+use super::{Circumstances, Document, Door, Form, Inspection, Refused, written};
 use crate::incident::reader::Record;
 
 /// The archive.
@@ -17,22 +17,33 @@ pub(super) fn write(
     door: &dyn Door,
     beside: &Circumstances,
 ) -> Result<Vec<u8>, Refused> {
-    let mut documents = vec![readme(records), written(records, Form::Ticket, beside)?];
+    let mut inspection = Inspection::new(records, door);
+    let mut archive = ZipArchiveWriter::new(Vec::new());
+    // One at a time: only what is packed stays in memory.
+    let mut add = |document: &Document, records: &[Record]| {
+        inspection.pass(document, records)?;
+        pack(&mut archive, document).map_err(unwritable)
+    };
+    add(&readme(records), &[])?;
+    add(&written(records, Form::Ticket, beside)?, records)?;
     for (at, record) in records.iter().enumerate() {
         let folder = folder(at, record);
         let record = std::slice::from_ref(record);
         for form in Form::TEXTS {
             let document = written(record, form, beside)?;
-            documents.push(Document {
+            let document = Document {
                 name: format!("{folder}/{}", document.name),
                 ..document
-            });
+            };
+            add(&document, record)?;
         }
     }
-    for document in &documents {
-        inspection::pass(document, records, door)?;
-    }
-    pack(&documents).map_err(|error| Refused::Unwritable(error.to_string()))
+    archive.finish().map_err(unwritable)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "errors are mapped by value")]
+fn unwritable(error: rawzip::Error) -> Refused {
+    Refused::Unwritable(error.to_string())
 }
 
 /// The id, if it is one: what stands in a record becomes part of no path otherwise.
@@ -65,19 +76,16 @@ fn readme(records: &[Record]) -> Document {
     }
 }
 
-fn pack(documents: &[Document]) -> Result<Vec<u8>, rawzip::Error> {
-    let mut archive = ZipArchiveWriter::new(Vec::new());
-    for document in documents {
-        let file = archive
-            .new_file(document.name.as_str())
-            .compression_method(CompressionMethod::DEFLATE)
-            .unix_permissions(0o600);
-        let (mut entry, data) = file.start()?;
-        let mut packed = data.wrap(DeflateEncoder::new(&mut entry, Compression::default()));
-        packed.write_all(&document.bytes)?;
-        let (encoder, sums) = packed.finish()?;
-        encoder.finish()?;
-        entry.finish(sums)?;
-    }
-    archive.finish()
+fn pack(archive: &mut ZipArchiveWriter<Vec<u8>>, document: &Document) -> Result<(), rawzip::Error> {
+    let file = archive
+        .new_file(document.name.as_str())
+        .compression_method(CompressionMethod::DEFLATE)
+        .unix_permissions(0o600);
+    let (mut entry, data) = file.start()?;
+    let mut packed = data.wrap(DeflateEncoder::new(&mut entry, Compression::default()));
+    packed.write_all(&document.bytes)?;
+    let (encoder, sums) = packed.finish()?;
+    encoder.finish()?;
+    entry.finish(sums)?;
+    Ok(())
 }

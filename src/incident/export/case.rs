@@ -13,11 +13,16 @@ pub(super) enum Body<'a> {
     Text(&'a str),
     /// It is none; in base64.
     Binary(&'a str),
+    /// Its bytes were kept, and not opened for this export: [`UNOPENED`].
+    Unopened,
     /// Its bytes are not to be had.
     Gone,
     /// They never were kept, for this reason.
     Withheld(&'a str),
 }
+
+/// What is said in place of a body that was kept and not opened. The record alone does not tell which it is.
+pub(super) const UNOPENED: &str = "kept apart, and not opened for this export: its maker may not see it, no gateway ran, or its time is over";
 
 impl<'a> Body<'a> {
     /// Of the request, an attempt or the answer.
@@ -30,6 +35,7 @@ impl<'a> Body<'a> {
             (_, Some(base64), _) => Self::Binary(base64),
             _ if is_empty => Self::Empty,
             (.., Some(why)) => Self::Withheld(why),
+            _ if text("ref").is_some() => Self::Unopened,
             _ => Self::Gone,
         }
     }
@@ -96,4 +102,16 @@ pub(super) fn bodies(record: &Record) -> impl Iterator<Item = &Value> {
     let messages = [json.get("request"), json.get("answer")];
     let messages = messages.into_iter().flatten().chain(attempts(record));
     messages.filter_map(|message| message.get("body"))
+}
+
+/// What an opened body holds, and whether that is base64.
+pub(super) fn opened(body: &Value) -> impl Iterator<Item = (bool, &str)> {
+    [
+        (false, "text"),
+        (false, "raw_text"),
+        (true, "base64"),
+        (true, "raw_base64"),
+    ]
+    .into_iter()
+    .filter_map(|(is_base64, name)| Some((is_base64, body.get(name)?.as_str()?)))
 }

@@ -195,6 +195,10 @@ impl Command {
         }
         let input = match Body::of(request) {
             Body::Empty => return String::new(),
+            Body::Unopened => {
+                self.remark(&format!("left out: its body, {}", case::UNOPENED));
+                return String::new();
+            }
             Body::Gone => {
                 self.remark("left out: its body, which is not kept any more");
                 return String::new();

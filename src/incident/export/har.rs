@@ -200,6 +200,7 @@ fn response(message: &Value, version: Option<&str>) -> Value {
 fn remark(body: Body<'_>) -> String {
     match body {
         Body::Withheld(why) => format!("not kept: {why}"),
+        Body::Unopened => case::UNOPENED.to_owned(),
         _ => "not kept any more".to_owned(),
     }
 }

@@ -4,10 +4,9 @@
 //! which are shown as what they mean. Random bytes in base64 look like a token every few thousand
 //! characters.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::HashMap};
 
 use data_encoding::BASE64;
-use memchr::memmem;
 use serde_json::Value;
 
 use super::{ByShape, Document, Door, Refused, case};
@@ -17,91 +16,105 @@ use crate::incident::{
     redact::Find,
 };
 
-/// A body in base64 that is shorter is shown as it stands.
-const SHORTEST_BLOB: usize = 64;
+/// Base64 that is shorter is shown as it stands: it is too short to look like a token.
+const SHORTEST_BLOB: usize = 42;
 /// Places that are told.
 const MOST_PLACES: usize = 8;
 
-/// Lets `document` pass, or says what the door found in it.
-pub(super) fn pass(
-    document: &Document,
-    records: &[Record],
-    door: &dyn Door,
-) -> Result<(), Refused> {
-    let blobs = blobs(records);
-    let mut finds: Vec<Find> = Vec::new();
-    let mut note = |text: &[u8]| {
-        for find in door.finds(text)? {
-            if !finds.contains(&find) {
-                finds.push(find);
+/// The door, and what an export's documents repeat: each body in base64 is searched once.
+pub(super) struct Inspection<'a> {
+    door: &'a dyn Door,
+    /// The records' bodies in base64, and whether they were searched.
+    blobs: HashMap<Cow<'a, [u8]>, bool>,
+}
+
+impl<'a> Inspection<'a> {
+    /// Of all documents that are made from `records`.
+    pub(super) fn new(records: &'a [Record], door: &'a dyn Door) -> Self {
+        let blobs = blobs(records).map(|blob| (blob, false)).collect();
+        Self { door, blobs }
+    }
+
+    /// Lets `document` pass, or says what the door found in it, and where in `records`.
+    pub(super) fn pass(&mut self, document: &Document, records: &[Record]) -> Result<(), Refused> {
+        let door = self.door;
+        let mut finds: Vec<Find> = Vec::new();
+        let mut note = |text: &[u8]| {
+            for find in door.finds(text)? {
+                if !finds.contains(&find) {
+                    finds.push(find);
+                }
+            }
+            Ok::<(), Refused>(())
+        };
+        note(document.name.as_bytes())?;
+        let (rest, bodies) = self.apart(&document.bytes);
+        note(&rest)?;
+        bodies.iter().try_for_each(|body| note(body))?;
+        if finds.is_empty() {
+            return Ok(());
+        }
+        let places = records.iter().flat_map(|record| self.places(record));
+        Err(Refused::Secret {
+            finds,
+            places: places.take(MOST_PLACES).collect(),
+        })
+    }
+
+    /// `text` without the blobs in it, and what those mean that were not searched yet.
+    fn apart(&mut self, text: &[u8]) -> (Vec<u8>, Vec<Vec<u8>>) {
+        let mut rest = Vec::with_capacity(text.len());
+        let mut bodies = Vec::new();
+        // A blob stands between quotes or blanks: it is a whole run of its alphabet.
+        for run in text.chunk_by(|left, right| is_base64(*left) == is_base64(*right)) {
+            let may_be = (run.len() >= SHORTEST_BLOB).then_some(run);
+            match may_be.and_then(|run| self.blobs.get_mut(run)) {
+                Some(is_searched) => {
+                    if !std::mem::replace(is_searched, true) {
+                        bodies.extend(BASE64.decode(run));
+                    }
+                }
+                None => rest.extend_from_slice(run),
             }
         }
-        Ok::<(), Refused>(())
-    };
-    note(document.name.as_bytes())?;
-    note(&without(&document.bytes, &blobs))?;
-    for blob in blobs {
-        // What is no base64 after all stands in the document, and is read there.
-        if let Ok(body) = BASE64.decode(blob.as_bytes()) {
-            note(&body)?;
+        (rest, bodies)
+    }
+
+    /// Where in a record something looks like a secret.
+    fn places(&self, record: &Record) -> Vec<String> {
+        let mut found = Vec::new();
+        walk(record.json(), "", &mut |path, text| {
+            let blob = self.blobs.get(text.as_bytes());
+            let body = blob.and_then(|_| BASE64.decode(text.as_bytes()).ok());
+            let text = body.as_deref().unwrap_or(text.as_bytes());
+            if ByShape.finds(text).is_ok_and(|finds| !finds.is_empty()) {
+                let id = record.id().unwrap_or("-");
+                found.push(page::shown(&format!("{id} {path}")));
+            }
+        });
+        found
+    }
+}
+
+/// The bodies that stand in base64, or may: a text that no terminal should see. What is no base64 after all
+/// is none, and is read where it stands.
+fn blobs(records: &[Record]) -> impl Iterator<Item = Cow<'_, [u8]>> {
+    let opened = records.iter().flat_map(case::bodies).flat_map(case::opened);
+    let blobs = opened.filter_map(|(is_base64, text)| match is_base64 {
+        true => {
+            let is_valid = BASE64.decode(text.as_bytes()).is_ok();
+            is_valid.then_some(Cow::Borrowed(text.as_bytes()))
         }
-    }
-    if finds.is_empty() {
-        return Ok(());
-    }
-    let places = records.iter().flat_map(places).take(MOST_PLACES).collect();
-    Err(Refused::Secret { finds, places })
-}
-
-/// The bodies that stand in base64, or may: a text that no terminal should see.
-fn blobs(records: &[Record]) -> Vec<Cow<'_, str>> {
-    let bodies = || records.iter().flat_map(case::bodies);
-    let binary = bodies()
-        .filter_map(|body| body.get("base64")?.as_str())
-        .filter(|blob| BASE64.decode(blob.as_bytes()).is_ok())
-        .map(Cow::Borrowed);
-    let texts = bodies()
-        .filter_map(|body| body.get("text")?.as_str())
-        .filter(|text| text.contains(is_unsafe))
-        .map(|text| Cow::Owned(BASE64.encode(text.as_bytes())));
-    let mut blobs: Vec<Cow<'_, str>> = binary
-        .chain(texts)
-        .filter(|blob| blob.len() >= SHORTEST_BLOB)
-        .collect();
-    blobs.sort_unstable_by_key(|blob| std::cmp::Reverse(blob.len()));
-    blobs.dedup();
-    blobs
-}
-
-/// `text` with each blob cut out.
-fn without(text: &[u8], blobs: &[Cow<'_, str>]) -> Vec<u8> {
-    let mut text = text.to_vec();
-    for blob in blobs {
-        let mut rest = Vec::with_capacity(text.len());
-        let mut from = 0;
-        for at in memmem::find_iter(&text, blob.as_bytes()) {
-            rest.extend_from_slice(text.get(from..at).unwrap_or_default());
-            from = at + blob.len();
-        }
-        rest.extend_from_slice(text.get(from..).unwrap_or_default());
-        text = rest;
-    }
-    text
-}
-
-/// Where in a record something looks like a secret.
-fn places(record: &Record) -> Vec<String> {
-    let mut found = Vec::new();
-    walk(record.json(), "", &mut |path, text| {
-        if ByShape
-            .finds(text.as_bytes())
-            .is_ok_and(|finds| !finds.is_empty())
-        {
-            let id = record.id().unwrap_or("-");
-            found.push(page::shown(&format!("{id} {path}")));
+        false => {
+            let is_shown = !text.contains(is_unsafe);
+            (!is_shown).then(|| Cow::Owned(BASE64.encode(text.as_bytes()).into_bytes()))
         }
     });
-    found
+    blobs.filter(|blob| blob.len() >= SHORTEST_BLOB)
+}
+
+fn is_base64(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"+/=".contains(&byte)
 }
 
 fn walk(json: &Value, path: &str, found: &mut impl FnMut(&str, &str)) {

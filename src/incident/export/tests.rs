@@ -11,6 +11,7 @@ use crate::{
 };
 
 mod forms;
+mod weight;
 
 const ID: &str = "019ab1c2-3d4e-7f50-8a6b-9c0d1e2f3a4b";
 
@@ -286,6 +287,12 @@ fn the_ticket_says_what_linkedin_asks_for() {
 fn a_ticket_says_what_is_missing_and_why() {
     let mut bare = record();
     bare["request"]["body"] = json!({"bytes": 13, "captured": 13, "ref": "bodies:0:13"});
+    let unopened = String::from_utf8(exported(bare.clone(), Form::Ticket).unwrap()).unwrap();
+    let line =
+        "  Body: 13 bytes, kept apart, and not opened for this export: its maker may not see it";
+    assert!(unopened.contains(line), "{unopened}");
+    assert!(!unopened.contains("not kept any more"), "{unopened}");
+    bare["request"]["body"]["ref"] = Value::Null;
     bare["attempts"][1]["body"] = json!({"bytes": 0});
     bare["application"] = Value::Null;
     let ticket = String::from_utf8(exported(bare, Form::Ticket).unwrap()).unwrap();

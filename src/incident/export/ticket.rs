@@ -174,6 +174,7 @@ impl Ticket {
         let bytes = case::bytes(message);
         let note = match Body::of(message) {
             Body::Empty => "(empty)".to_owned(),
+            Body::Unopened => format!("{bytes} bytes, {}", case::UNOPENED),
             Body::Gone => format!("{bytes} bytes, not kept any more"),
             Body::Withheld(why) => format!("{bytes} bytes, not kept: {}", shown(why)),
             Body::Binary(_) => format!("{bytes} bytes, no text"),

@@ -22,6 +22,8 @@ const OVERLAP: usize = 16 << 10;
 pub const MOST_FINDS: usize = 16;
 /// Shorter stretches of base64 or hex hold no secret.
 const SHORTEST_CODED: usize = 14;
+/// Shorter stretches of hex hold no secret: the shortest shape has ten characters.
+const SHORTEST_HEX: usize = 20;
 
 /// A secret, or what looks like one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -146,18 +148,23 @@ fn coded(text: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 /// What a stretch means, from each place where a group of characters may begin.
 fn decoded(run: &[u8]) -> impl Iterator<Item = Vec<u8>> {
-    // A last character alone says nothing.
-    let groups = move |skipped: usize, alone: usize, group: usize| {
-        let rest = run.get(skipped..).unwrap_or_default();
-        let cut = usize::from(rest.len() % group == alone);
-        rest.get(..rest.len() - cut).unwrap_or_default()
-    };
-    let base64 = (0..4).filter_map(move |skipped| LOOSE.decode(groups(skipped, 1, 4)).ok());
-    let hex = (0..2).filter_map(move |skipped| {
-        let pairs = groups(skipped, 1, 2);
-        HEXLOWER_PERMISSIVE.decode(pairs).ok()
-    });
+    let base64 = (0..4).filter_map(move |skipped| LOOSE.decode(groups(run, skipped, 4)).ok());
+    // Hex may touch what is base64 and no hex, as in `/41...` or `x41...`.
+    let hex = run
+        .split(|byte| !byte.is_ascii_hexdigit())
+        .filter(|digits| digits.len() >= SHORTEST_HEX)
+        .flat_map(|digits| {
+            let pairs = move |skipped| HEXLOWER_PERMISSIVE.decode(groups(digits, skipped, 2)).ok();
+            (0..2).filter_map(pairs)
+        });
     base64.chain(hex)
+}
+
+/// What follows `skipped` characters, in groups. A last character alone says nothing.
+fn groups(run: &[u8], skipped: usize, group: usize) -> &[u8] {
+    let rest = run.get(skipped..).unwrap_or_default();
+    let cut = usize::from(rest.len() % group == 1);
+    rest.get(..rest.len() - cut).unwrap_or_default()
 }
 
 /// Base64 in either alphabet, whatever its last bits are.
@@ -193,6 +200,18 @@ mod tests {
             (
                 "hex, shifted",
                 format!("a{}", each(&|byte| format!("{byte:02X}"))),
+            ),
+            (
+                "hex in a path",
+                format!("/x/{}/", each(&|byte| format!("{byte:02x}"))),
+            ),
+            (
+                "hex between dashes",
+                format!("a-{}_b", each(&|byte| format!("{byte:02x}"))),
+            ),
+            (
+                "hex after a letter",
+                format!("0x{}z", each(&|byte| format!("{byte:02X}"))),
             ),
             ("base64", base64(0, TOKEN)),
             ("base64, shifted by one", base64(1, TOKEN)),
