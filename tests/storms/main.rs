@@ -5,8 +5,6 @@
 
 #![cfg(test)]
 
-#[path = "../it/disk_faults.rs"]
-mod disk_faults;
 #[path = "../it/expiry.rs"]
 mod expiry;
 #[path = "../it/frozen.rs"]
