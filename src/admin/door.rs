@@ -25,6 +25,7 @@ use tracing::{info, warn};
 
 use super::Settings;
 use crate::{
+    incident::page::shown,
     operators::{Operator, Operators, UnknownToken},
     secret::Secret,
     web::Peer,
@@ -53,6 +54,8 @@ pub(super) const SIGN_OUT: &str = "/sign-out";
 pub(super) const MARK: &str = "/signatures/mark";
 /// The paths that every role may post to behind the door.
 const EVERYBODYS: [&str; 2] = [SIGN_OUT, MARK];
+/// Where rows come from by themselves: browsers ask again and again, whether anybody looks or not.
+pub(super) const TAIL: &str = "/incidents/tail";
 
 /// The door. Cheap to clone.
 #[derive(Clone)]
@@ -78,8 +81,9 @@ pub(super) struct Visitor {
 }
 
 impl Visitor {
-    /// Notes in the operations log what they looked at or did.
+    /// Notes in the operations log what they looked at or did, on one line whatever they wrote.
     pub(super) fn did(&self, action: &str, about: impl std::fmt::Display) {
+        let about = shown(&about.to_string());
         let Operator { name, role, id, .. } = &*self.operator;
         info!(operator = %name, role = role.as_str(), token = %id, action, %about, "at the operators' door");
     }
@@ -160,7 +164,7 @@ impl Door {
         self.0.cookie.clear()
     }
 
-    /// Who sends a request with these headers.
+    /// Who sends a request with these headers; a session counts as used unless the request `is_tail`.
     ///
     /// # Errors
     /// [`Refusal::NotSignedIn`], [`Refusal::WrongToken`], [`Refusal::Throttled`].
@@ -168,10 +172,13 @@ impl Door {
         &self,
         headers: &HeaderMap,
         peer: Option<Peer>,
+        is_tail: bool,
     ) -> Result<Visitor, Refusal> {
         let mut shown = headers.get_all(AUTHORIZATION).iter();
         match (shown.next(), shown.next()) {
-            (None, _) => self.of_session(headers).ok_or(Refusal::NotSignedIn),
+            (None, _) => self
+                .of_session(headers, is_tail)
+                .ok_or(Refusal::NotSignedIn),
             (Some(value), None) => {
                 let token = bearer(value.as_bytes()).ok_or(Refusal::WrongToken)?;
                 let operator = self.check(address(peer), token)?;
@@ -185,10 +192,14 @@ impl Door {
         }
     }
 
-    fn of_session(&self, headers: &HeaderMap) -> Option<Visitor> {
+    fn of_session(&self, headers: &HeaderMap, is_tail: bool) -> Option<Visitor> {
         let id = self.0.cookie.read(headers)?;
         let mut sessions = lock(&self.0.sessions);
-        let token = sessions.find(id, Instant::now())?;
+        let now = Instant::now();
+        let token = match is_tail {
+            true => sessions.look_up(id, now),
+            false => sessions.find(id, now),
+        }?;
         let Some(operator) = self.0.operators.alive(&token) else {
             // Revoked or over: the session ends with its token.
             sessions.end(id);
@@ -212,7 +223,8 @@ impl Door {
     /// Lets a request through with its [`Visitor`], or says why not.
     async fn admit(&self, mut request: Request) -> Result<Request, Refusal> {
         let peer = request.extensions().get::<Peer>().copied();
-        let visitor = self.visitor(request.headers(), peer)?;
+        let is_tail = request.uri().path() == TAIL;
+        let visitor = self.visitor(request.headers(), peer, is_tail)?;
         if is_change(request.method()) {
             if let Some(expected) = visitor.form_token.clone() {
                 if !self.0.origins.is_own(request.headers()) {

@@ -16,7 +16,7 @@ use http::{HeaderValue, StatusCode, header::RETRY_AFTER};
 use maud::{Markup, html};
 
 use super::{
-    door::Visitor,
+    door::{TAIL, Visitor},
     house::House,
     page,
     query::{Asked, BadParameter},
@@ -42,7 +42,7 @@ const LIVE: &str = "live";
 pub(super) fn routes() -> Router<Arc<House>> {
     Router::new()
         .route("/incidents", get(list))
-        .route("/incidents/tail", get(tail::tail))
+        .route(TAIL, get(tail::tail))
         .route("/incidents/{id}", get(one::show))
         .route("/find", get(find::find))
 }
@@ -96,7 +96,7 @@ fn listed(asked: &Asked, found: &Page, is_live: bool) -> Markup {
 fn tail_of(asked: &Asked, found: &Page) -> String {
     let newest = found.records.first().and_then(Cursor::behind);
     let query = newest.map_or_else(|| asked.query(), |newest| asked.query_after(newest));
-    format!("/incidents/tail?{query}")
+    format!("{TAIL}?{query}")
 }
 
 fn live(asked: &Asked, is_live: bool) -> Markup {

@@ -10,11 +10,11 @@
 use std::fmt;
 
 use form_urlencoded::Serializer;
-use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use time::{OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339};
 
 use crate::{
     exchange::Name,
-    incident::reader::{Cursor, Filter, Order, SHORTEST_PREFIX, Status, Window},
+    incident::reader::{Cursor, Filter, Order, Status, Window, begins_id},
 };
 
 /// Incidents of one page, where none is said.
@@ -22,10 +22,10 @@ pub(super) const USUAL: usize = 50;
 /// At most: a line may be long.
 pub(super) const MOST: usize = 200;
 /// Of one value, so many characters.
-const LONGEST: usize = 2_000;
+pub(super) const LONGEST: usize = 2_000;
 
 /// The words that a filter is made of, in the order in which a form asks for them.
-pub(super) const WORDS: [&str; 18] = [
+pub(super) const WORDS: [&str; 19] = [
     "since",
     "until",
     "status",
@@ -42,12 +42,13 @@ pub(super) const WORDS: [&str; 18] = [
     "x_li_uuid",
     "x_li_request_id",
     "request_id",
+    "ledger",
     "order",
     "limit",
 ];
 
 /// Those whose values have a form that no secret has: no key and no token is as short as a name.
-const TOLD: [&str; 10] = [
+const TOLD: [&str; 11] = [
     "since",
     "until",
     "status",
@@ -57,6 +58,7 @@ const TOLD: [&str; 10] = [
     "application",
     "caller",
     "id",
+    "ledger",
     "order",
 ];
 
@@ -196,6 +198,8 @@ impl Asked {
             "x_li_uuid" => filter.x_li_uuid = text,
             "x_li_request_id" => filter.request_id = text,
             "request_id" => filter.caller_request_id = text,
+            "ledger" if value == "1" => filter.ledger = true,
+            "ledger" => return Err(bad("ledger", "1, or left out")),
             "order" => filter.order = order(value)?,
             _ => self.limit = limit(value)?,
         }
@@ -274,7 +278,13 @@ pub(super) fn micros(word: &str, text: &str, now: i64) -> Result<i64, BadParamet
     }
     let wrong = |_| bad(word, TIMES);
     let date = OffsetDateTime::parse(text, &Rfc3339).map_err(wrong)?;
-    i64::try_from(date.unix_timestamp_nanos() / 1_000).map_err(|_| bad(word, TIMES))
+    // Beside its offset it may be of a year that is written in UTC with a sign or with five digits.
+    let is_written = |utc: OffsetDateTime| (0..=9999).contains(&utc.year());
+    let utc = date
+        .checked_to_offset(UtcOffset::UTC)
+        .filter(|utc| is_written(*utc));
+    utc.and_then(|utc| i64::try_from(utc.unix_timestamp_nanos() / 1_000).ok())
+        .ok_or_else(|| bad(word, TIMES))
 }
 
 /// `30m`, in microseconds.
@@ -329,11 +339,7 @@ fn name(word: &str, text: &str) -> Result<String, BadParameter> {
 
 /// An exchange's id, or its beginning.
 pub(super) fn id(text: &str) -> Result<String, BadParameter> {
-    let is_id = (SHORTEST_PREFIX..=36).contains(&text.len())
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
-    match is_id {
+    match begins_id(text) {
         true => Ok(text.to_ascii_lowercase()),
         false => Err(bad(
             "id",
@@ -404,6 +410,21 @@ mod tests {
     }
 
     #[test]
+    fn the_ledger_is_listed_for_those_who_ask_for_it() {
+        for (query, ledger, kind) in [
+            ("", false, None),
+            ("ledger=", false, None),
+            ("ledger=1", true, None),
+            ("kind=written", false, Some("written")),
+            ("kind=self_test", false, Some("self_test")),
+        ] {
+            let filter = parse(query).unwrap().filter;
+            assert_eq!((filter.ledger, filter.kind.as_deref()), (ledger, kind));
+        }
+        assert_eq!(parse("ledger=1").unwrap().shape(), "ledger=1");
+    }
+
+    #[test]
     fn two_request_ids_are_told_apart() {
         let asked = parse("x_li_request_id=theirs&request_id=ours").unwrap();
 
@@ -429,6 +450,8 @@ mod tests {
             ("since=%C3%A9", "since", "3d"),
             ("since=-2h", "since", "3d"),
             ("since=h", "since", "3d"),
+            ("since=0000-01-01T00:00:00%2B01:00", "since", "3d"),
+            ("until=9999-12-31T23:59:59-01:00", "until", "3d"),
             ("status=600", "status", "5xx"),
             ("status=6xx", "status", "5xx"),
             ("status=%2B503", "status", "5xx"),
@@ -438,8 +461,12 @@ mod tests {
             ("kind=good", "kind", "caller_left"),
             ("id=0192", "id", "8 characters"),
             ("id=0192abcz", "id", "8 characters"),
+            ("id=--------", "id", "8 characters"),
+            ("id=0-------", "id", "8 characters"),
+            ("id=0192abcdef", "id", "8 characters"),
             ("member=a%20b", "member", "1 to 64"),
             ("caller=%C3%A9", "caller", "1 to 64"),
+            ("ledger=yes", "ledger", "left out"),
             ("order=up", "order", "oldest"),
             ("limit=0", "limit", "1 to 200"),
             ("limit=201", "limit", "1 to 200"),

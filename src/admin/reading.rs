@@ -1,7 +1,8 @@
 //! Reading the support log for pages and API.
 //!
 //! **Invariant:** the files are read on blocking threads, [`AT_ONCE`] readers at a time however many ask, and
-//! nobody waits longer than [`LONGEST`] for an answer: visitors cannot starve the house. Bodies are opened
+//! nobody waits longer than [`LONGEST`] for an answer, nor is read for who waits no more: visitors cannot starve
+//! the house. Bodies are opened
 //! only for a visitor who may see them.
 //! **Neighbours:** `incident::reader` reads; `credentials` holds the keys of the bodies.
 
@@ -66,8 +67,8 @@ impl Reading {
         }
     }
 
-    /// What `work` makes of the log, done where it may block. Who stops waiting does not stop the work, which
-    /// keeps its place until it is done.
+    /// What `work` makes of the log, done where it may block. Once nobody waits, because it took too long or the
+    /// visitor left, the log given to `work` ends; its place is kept until then.
     ///
     /// # Errors
     /// [`NotRead`].
@@ -76,7 +77,8 @@ impl Reading {
         work: impl FnOnce(&Incidents) -> T + Send + 'static,
     ) -> Result<T, NotRead> {
         let place = self.place().await.ok_or(NotRead::Busy)?;
-        let incidents = self.incidents.clone();
+        // Dropped at the end of the time, or with this future when the visitor has gone.
+        let (incidents, _waiter) = self.incidents.while_awaited();
         let working = tokio::task::spawn_blocking(move || {
             let done = work(&incidents);
             drop(place);
@@ -156,7 +158,7 @@ mod tests {
     use std::sync::{Mutex, mpsc};
 
     use super::*;
-    use crate::admin::tests::credentials;
+    use crate::{admin::tests::credentials, incident::reader::Filter};
 
     #[tokio::test(start_paused = true)]
     async fn who_finds_no_place_is_told_to_come_again() {
@@ -185,5 +187,31 @@ mod tests {
             assert_eq!(reader.await.unwrap(), Ok(true));
         }
         assert_eq!(reading.read(|_| 7).await, Ok(7));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_read_that_nobody_waits_for_ends_and_gives_its_place_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let segment = folder.path().join("incidents-2026-11-24.ndjson");
+        std::fs::write(segment, "{\"seq\":1,\"kind\":\"failed\"}\n").unwrap();
+        let log = Incidents::open(folder.path());
+        assert_eq!(log.list(Filter::default()).count(), 1, "there is a line");
+        let reading = Reading::new(log, credentials().await, false);
+        let for_ever = |log: &Incidents| while log.list(Filter::default()).next().is_some() {};
+
+        let (asked, ()) = tokio::join!(reading.read(for_ever), tokio::time::advance(LONGEST));
+
+        assert_eq!(asked, Err(NotRead::TooLong));
+        let left = tokio::spawn({
+            let reading = reading.clone();
+            async move { reading.read(for_ever).await }
+        });
+        while reading.room.available_permits() == AT_ONCE {
+            tokio::task::yield_now().await;
+        }
+        left.abort();
+        while reading.room.available_permits() < AT_ONCE {
+            tokio::task::yield_now().await;
+        }
     }
 }

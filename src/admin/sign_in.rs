@@ -39,7 +39,7 @@ async fn ask(State(door): State<Door>, request: Request) -> Response {
     let next = next.into_iter().next().unwrap_or_default();
     let next = next::own(&next);
     let peer = request.extensions().get::<Peer>().copied();
-    match door.visitor(request.headers(), peer) {
+    match door.visitor(request.headers(), peer, false) {
         Ok(visitor) if visitor.form_token.is_some() => Redirect::to(next).into_response(),
         _ => form(next, None).into_response(),
     }

@@ -122,7 +122,9 @@ async fn mark(
         word => word.parse().map(Some),
     };
     let span = Span::named(form.field("window")).unwrap_or_default();
-    let (Ok(decision), 1..=LONGEST_SIGNATURE) = (decision, signature.len()) else {
+    let is_one_line = !signature.contains(char::is_control);
+    let (Ok(decision), 1..=LONGEST_SIGNATURE, true) = (decision, signature.len(), is_one_line)
+    else {
         let words = "A signature is muted, resolved or open.";
         let status = StatusCode::BAD_REQUEST;
         return page::trouble(&visitor, status, "Not understood", words, "/signatures");

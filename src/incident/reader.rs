@@ -26,18 +26,20 @@ mod record;
 mod search;
 mod signatures;
 mod stats;
+mod stop;
 mod tally;
 mod view;
 
 pub use super::shelf::NoBody;
 pub use filter::{Filter, Order, Status};
-pub use find::{Found, SHORTEST_PREFIX};
+pub use find::{Found, SHORTEST_PREFIX, begins_id};
 pub use follow::Follow;
 pub use listing::Listing;
 pub use record::Record;
 pub use search::{Cursor, IndexedThrough, MOST, Page};
 pub use signatures::{Group, MOST_SIGNATURES, PARTS, Window};
 pub use stats::{Count, Hour, MOST_COUNTS, Stats};
+pub use stop::Waiter;
 
 use lines::TooLong;
 
@@ -70,6 +72,8 @@ pub enum Unreadable {
 #[derive(Clone, Debug)]
 pub struct Incidents {
     folder: PathBuf,
+    /// Told when nobody waits for what is read.
+    stop: stop::Stop,
 }
 
 impl Incidents {
@@ -77,12 +81,14 @@ impl Incidents {
     pub fn open(folder: impl Into<PathBuf>) -> Self {
         Self {
             folder: folder.into(),
+            stop: stop::Stop::default(),
         }
     }
 
     /// Every line that `filter` lets through.
     pub fn list(&self, filter: Filter) -> Listing {
-        Listing::new(self.folder.clone(), self.segments(&filter), filter)
+        let stamps = self.segments(&filter);
+        Listing::new(self.folder.clone(), stamps, filter, self.stop.clone())
     }
 
     fn segments(&self, filter: &Filter) -> Vec<Stamp> {

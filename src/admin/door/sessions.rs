@@ -75,13 +75,21 @@ impl Sessions {
 
     /// The id of the token that this session was begun with, while it lasts; counts as its use.
     pub(super) fn find(&mut self, id: &str, now: Instant) -> Option<Arc<str>> {
+        let token = self.look_up(id, now)?;
+        if let Some(session) = self.all.get_mut(&digest_of(id)) {
+            session.used = now;
+        }
+        Some(token)
+    }
+
+    /// The same where nobody is at the browser: no use of it.
+    pub(super) fn look_up(&mut self, id: &str, now: Instant) -> Option<Arc<str>> {
         let digest = digest_of(id);
-        let session = self.all.get_mut(&digest)?;
+        let session = self.all.get(&digest)?;
         if !session.is_alive(self.idle, self.life, now) {
             self.all.remove(&digest);
             return None;
         }
-        session.used = now;
         Some(Arc::clone(&session.token))
     }
 
@@ -149,6 +157,11 @@ mod tests {
             (101, false, "for ever"),
         ] {
             assert_eq!(sessions.find(id, at(seconds)).is_some(), alive, "{why}");
+        }
+        let watching = sessions.begin(&token("a"), at(150));
+        for (seconds, alive) in [(170, true), (179, true), (180, false)] {
+            let found = sessions.look_up(watching.expose(), at(seconds));
+            assert_eq!(found.is_some(), alive, "no use of it, {seconds}");
         }
         let idle = sessions.begin(&token("a"), at(200));
         assert_eq!(sessions.find(idle.expose(), at(230)), None);

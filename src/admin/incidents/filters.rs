@@ -32,7 +32,8 @@ const FURTHER: [Field; 9] = [
 
 /// The form, filled with what was asked.
 pub(super) fn form(asked: &Asked) -> Markup {
-    let is_open = FURTHER.iter().any(|(word, ..)| asked.said(word).is_some());
+    let is_said = |word: &str| asked.said(word).is_some();
+    let is_open = is_said("ledger") || FURTHER.iter().any(|(word, ..)| is_said(word));
     html! {
         form.filters method="get" action="/incidents" aria-label="Filter" {
             @for one in &FIRST { (field(one, asked)) }
@@ -43,6 +44,10 @@ pub(super) fn form(asked: &Asked) -> Markup {
                 summary { "More" }
                 div.fields {
                     @for one in &FURTHER { (field(one, asked)) }
+                    div {
+                        label for="ledger" { "Successful writes too" }
+                        input id="ledger" type="checkbox" name="ledger" value="1" checked[is_said("ledger")];
+                    }
                     (choice("order", "Order", &["newest", "oldest"], asked))
                 }
             }

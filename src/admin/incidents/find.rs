@@ -19,14 +19,14 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::{not_read, one};
 use crate::{
-    admin::{door::Visitor, house::House, page},
+    admin::{door::Visitor, house::House, page, query},
     exchange::Name,
     incident::reader::{Filter, Found, Incidents, SHORTEST_PREFIX},
 };
 
 /// Characters of an id.
 const ID: usize = 36;
-/// Bytes of what is looked for, the answer of a whole call among it.
+/// Bytes in which an id is looked for, the answer of a whole call among it; as a text, a list takes less of it.
 const LONGEST: usize = 8_000;
 /// Around a time, so many minutes are looked at.
 const AROUND_MINUTES: i64 = 5;
@@ -100,13 +100,12 @@ impl Meant {
             return Self::Time(time.unix_timestamp());
         }
         let is_prefix = written.len() >= SHORTEST_PREFIX && is_id(written);
+        let text = || written.chars().take(query::LONGEST).collect();
         match (is_prefix, id_within(written)) {
             (true, _) => Self::Id(written.to_ascii_lowercase()),
             (false, Some(id)) => Self::Id(id),
-            (false, None) if written.contains(char::is_whitespace) => {
-                Self::Text(written.to_owned())
-            }
-            (false, None) => Self::Word(written.to_owned()),
+            (false, None) if written.contains(char::is_whitespace) => Self::Text(text()),
+            (false, None) => Self::Word(text()),
         }
     }
 
@@ -253,6 +252,18 @@ mod tests {
             ),
         ] {
             assert_eq!(Meant::of(written), meant, "{why}");
+        }
+    }
+
+    #[test]
+    fn a_long_text_is_cut_to_what_a_list_takes() {
+        for written in ["é".repeat(3_000), "a b ".repeat(1_000)] {
+            let (Meant::Word(text) | Meant::Text(text)) = Meant::of(&written) else {
+                panic!("{written}");
+            };
+            let list = one::list("text", &text);
+            let asked = query::Asked::parse(list.split_once('?').map(|(_, query)| query), 0, &[]);
+            assert!(asked.is_ok(), "{asked:?}");
         }
     }
 

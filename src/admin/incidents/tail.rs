@@ -3,11 +3,15 @@
 //! A page that shows a list opens it with the number of its newest line (`after`); a browser that was cut off
 //! comes again with the number of the last row it got (`Last-Event-ID`), so that no row is missed or told twice.
 //!
-//! **Invariant:** at most [`MOST`] follow at once; each is looked after for as long as its visitor stays, and a
+//! **Invariant:** at most [`MOST`] follow at once, [`MOST_OF_ONE`] with one operator's token; each is looked after for as long as its visitor stays, and a
 //! tail is no visit: it keeps no session alive. Files are read where that may block, one batch at a time.
 //! **Neighbours:** `script.js` puts the rows into the page; without it the page is loaded again by hand.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use axum::{
     Extension,
@@ -20,10 +24,7 @@ use http::{
     HeaderMap, HeaderValue, StatusCode,
     header::{CONTENT_TYPE, RETRY_AFTER},
 };
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
-    time::{Instant, sleep},
-};
+use tokio::time::{Instant, sleep};
 
 use super::{LIVE, row};
 use crate::{
@@ -38,6 +39,8 @@ use crate::{
 
 /// Followers at a time.
 const MOST: usize = 16;
+/// Of them with one operator's token, so that nobody takes every place.
+const MOST_OF_ONE: usize = 4;
 /// How often the log is looked at.
 const LOOK: Duration = Duration::from_millis(500);
 /// After so long without a row the connection is kept from looking dead.
@@ -49,13 +52,39 @@ const MOST_MISSED: usize = 500;
 /// What it is told of the others.
 const GAP: &str = "data: <tr><td colspan=\"6\" class=\"warn\">More came meanwhile: load the page again.</td></tr>\n\n";
 
-/// The places of those who follow. Cheap to clone.
-#[derive(Clone, Debug)]
-pub(in crate::admin) struct Followers(Arc<Semaphore>);
+/// Those who follow, by the ids of their tokens. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub(in crate::admin) struct Followers(Arc<Mutex<Vec<Arc<str>>>>);
 
-impl Default for Followers {
-    fn default() -> Self {
-        Self(Arc::new(Semaphore::new(MOST)))
+impl Followers {
+    /// A place for whoever has this token; none while all are taken.
+    fn place(&self, token: &Arc<str>) -> Option<Place> {
+        let mut taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_one = taken.iter().filter(|one| *one == token).count();
+        if taken.len() >= MOST || of_one >= MOST_OF_ONE {
+            return None;
+        }
+        taken.push(Arc::clone(token));
+        Some(Place {
+            followers: self.clone(),
+            token: Arc::clone(token),
+        })
+    }
+}
+
+/// A place among those who follow, given back when it is dropped.
+struct Place {
+    followers: Followers,
+    token: Arc<str>,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let taken = self.followers.0.lock();
+        let mut taken = taken.unwrap_or_else(PoisonError::into_inner);
+        if let Some(at) = taken.iter().position(|one| *one == self.token) {
+            taken.swap_remove(at);
+        }
     }
 }
 
@@ -71,7 +100,7 @@ struct Following {
     stay: Stay,
     told: Instant,
     /// Given back when the connection ends.
-    _place: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 pub(super) async fn tail(
@@ -86,7 +115,7 @@ pub(super) async fn tail(
             return problem(StatusCode::BAD_REQUEST, "request_malformed", &detail);
         }
     };
-    let Ok(place) = Arc::clone(&house.followers.0).try_acquire_owned() else {
+    let Some(place) = house.followers.place(&visitor.operator.id) else {
         return full();
     };
     visitor.did("follow", format_args!("incidents: {}", asked.shape()));

@@ -19,7 +19,9 @@ use crate::{
         door::Visitor,
         house::House,
         incidents::{list_of, row::table},
-        page, words,
+        page,
+        reading::NotRead,
+        words,
     },
     credentials::{GrantState, GrantSummary},
     exchange::Member,
@@ -53,25 +55,29 @@ pub(super) async fn show(
     page::page(&visitor, "/members", title, &main).into_response()
 }
 
-/// The last incidents of a member; none where the log does not answer.
-async fn recent(house: &House, member: &Member) -> Vec<Record> {
+/// The last incidents of a member.
+async fn recent(house: &House, member: &Member) -> Result<Vec<Record>, NotRead> {
     let filter = Filter {
         member: member.name.as_ref().map(ToString::to_string),
         application: Some(member.application.to_string()),
         ..Filter::default()
     };
     let read = house.read(move |log| log.search(&filter, None, RECENT).records);
-    read.await.unwrap_or_default()
+    read.await
 }
 
-fn incidents(member: &Member, last: &[Record]) -> Markup {
+fn incidents(member: &Member, last: &Result<Vec<Record>, NotRead>) -> Markup {
     let all = match &member.name {
         Some(name) => list_of("member", name.as_str()),
         None => list_of("application", member.application.as_str()),
     };
     html! {
         h2 { "Incidents" }
-        @if last.is_empty() { p.faint { "None is kept." } } @else { (table(last, None)) }
+        @match last {
+            Err(_) => p.bad role="alert" { "The support log could not be read just now." },
+            Ok(last) if last.is_empty() => p.faint { "None is kept." },
+            Ok(last) => (table(last, None)),
+        }
         p { a href=(all) { "All incidents" } }
     }
 }
@@ -188,6 +194,27 @@ fn actions(visitor: &Visitor, member: &Member, summary: &GrantSummary) -> Markup
                 (act("connect-link", "Make a connect link"))
                 a.button.danger href={ "/members/" (address) "/disconnect" } { "Disconnect…" }
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_not_read_is_not_told_as_nothing() {
+        let member = Member {
+            application: "default".parse().unwrap(),
+            name: Some("ada".parse().unwrap()),
+        };
+        for (read, told) in [
+            (Ok(Vec::new()), "None is kept."),
+            (Err(NotRead::Busy), "could not be read"),
+            (Err(NotRead::TooLong), "could not be read"),
+        ] {
+            let page = incidents(&member, &read).into_string();
+            assert!(page.contains(told), "{page}");
         }
     }
 }

@@ -2,10 +2,7 @@
 //!
 //! **Invariant:** segments of the time that the id tells of are looked at first; all the others are, too.
 
-use super::{
-    Filter, Incidents, Record,
-    view::{View, Wanted},
-};
+use super::{Filter, Incidents, Record, view::Wanted};
 use crate::incident::segment::Stamp;
 
 /// Shortest beginning of an id that is looked for.
@@ -31,7 +28,7 @@ impl Incidents {
     /// for an async worker.
     pub fn find(&self, prefix: &str) -> Found {
         let prefix = prefix.to_ascii_lowercase();
-        if prefix.len() < SHORTEST_PREFIX {
+        if !begins_id(&prefix) {
             return Found::Nothing;
         }
         let mut stamps = self.segments(&Filter::default());
@@ -65,10 +62,7 @@ impl Incidents {
             look_first: 0,
         };
         let mut found: Vec<Record> = Vec::new();
-        for view in stamps
-            .iter()
-            .filter_map(|stamp| View::open(&self.folder, *stamp))
-        {
+        for view in stamps.iter().filter_map(|stamp| self.view(*stamp)) {
             for record in view.gather(wanted).records {
                 if !found.iter().any(|known| known.id() == record.id()) {
                     found.push(record);
@@ -92,6 +86,15 @@ impl Incidents {
             ),
         }
     }
+}
+
+/// Whether this is an exchange's id, or its beginning of [`SHORTEST_PREFIX`] characters or more.
+pub fn begins_id(text: &str) -> bool {
+    let is_of_id = |(at, byte): (usize, u8)| match at {
+        8 | 13 | 18 | 23 => byte == b'-',
+        _ => byte.is_ascii_hexdigit(),
+    };
+    (SHORTEST_PREFIX..=WHOLE).contains(&text.len()) && text.bytes().enumerate().all(is_of_id)
 }
 
 /// When segments begin that may hold an exchange whose id begins so.

@@ -6,6 +6,7 @@ use super::{
     Filter, Order, Record, SkippedLine,
     lines::{self, Backward, Forward},
     read, skipped,
+    stop::Stop,
 };
 use crate::incident::segment::{Holds, Stamp};
 
@@ -23,15 +24,17 @@ pub struct Listing {
     /// What is still to be read; the next one is last.
     stamps: Vec<Stamp>,
     filter: Filter,
+    stop: Stop,
     open: Option<(String, Lines)>,
 }
 
 impl Listing {
-    pub(super) fn new(folder: PathBuf, stamps: Vec<Stamp>, filter: Filter) -> Self {
+    pub(super) fn new(folder: PathBuf, stamps: Vec<Stamp>, filter: Filter, stop: Stop) -> Self {
         Self {
             folder,
             stamps,
             filter,
+            stop,
             open: None,
         }
     }
@@ -73,7 +76,7 @@ impl Iterator for Listing {
     type Item = Result<Record, SkippedLine>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        loop {
+        while !self.stop.is_told() {
             let Some((name, _)) = &self.open else {
                 match self.open_next()? {
                     Ok(()) => continue,
@@ -94,5 +97,6 @@ impl Iterator for Listing {
                 }
             }
         }
+        None
     }
 }

@@ -11,7 +11,7 @@ use super::{
     Filter, Incidents, Order, Record,
     view::{View, Wanted},
 };
-use crate::incident::record::timestamp;
+use crate::incident::{record::timestamp, segment::Stamp};
 
 /// Lines of one page at most.
 pub const MOST: usize = 1_000;
@@ -124,7 +124,7 @@ impl Incidents {
     pub fn indexed_through(&self) -> IndexedThrough {
         let stamps = self.segments(&Filter::default());
         let newest = stamps.into_iter().rev().find_map(|stamp| {
-            let view = View::open(&self.folder, stamp)?;
+            let view = self.view(stamp)?;
             view.through().copied().filter(|through| through.lines > 0)
         });
         IndexedThrough {
@@ -135,13 +135,21 @@ impl Incidents {
         }
     }
 
+    /// Opens a segment; none if it went meanwhile, cannot be read, or nobody waits any more.
+    pub(super) fn view(&self, stamp: Stamp) -> Option<View> {
+        match self.stop.is_told() {
+            true => None,
+            false => View::open(&self.folder, stamp, self.stop.clone()),
+        }
+    }
+
     /// The segments that may hold something wanted, in the filter's order of their lines, each with the number
     /// it begins with.
     pub(super) fn views(&self, filter: &Filter) -> Vec<(u64, View)> {
         let mut views: Vec<(u64, View)> = self
             .segments(filter)
             .into_iter()
-            .filter_map(|stamp| View::open(&self.folder, stamp))
+            .filter_map(|stamp| self.view(stamp))
             .map(|view| (view.begins_with(filter.order).unwrap_or(0), view))
             .collect();
         views.sort_by_key(|(begin, _)| *begin);

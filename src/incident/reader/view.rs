@@ -18,6 +18,7 @@ use super::{
     Filter, Listing, Order, Record, Unreadable,
     lines::{Forward, Line},
     read,
+    stop::Stop,
 };
 use crate::incident::{
     index::{
@@ -37,6 +38,8 @@ pub(super) struct View {
     name: String,
     file: File,
     index: Option<Snapshot>,
+    /// Told when nobody waits for what is read.
+    stop: Stop,
 }
 
 /// What is looked for, and how much of it.
@@ -78,7 +81,7 @@ pub(super) enum Seen<'a> {
 
 impl View {
     /// Opens a segment; none if it went meanwhile, or cannot be read.
-    pub(super) fn open(folder: &Path, stamp: Stamp) -> Option<Self> {
+    pub(super) fn open(folder: &Path, stamp: Stamp, stop: Stop) -> Option<Self> {
         let name = stamp.file_name(Holds::Lines);
         let file = File::open(folder.join(&name)).ok()?;
         let index = match Snapshot::open(folder, stamp, &file) {
@@ -94,6 +97,7 @@ impl View {
             name,
             file,
             index,
+            stop,
         })
     }
 
@@ -141,7 +145,8 @@ impl View {
     }
 
     fn listing(&self, filter: Filter) -> Listing {
-        Listing::new(self.folder.clone(), vec![self.stamp], filter)
+        let stamps = vec![self.stamp];
+        Listing::new(self.folder.clone(), stamps, filter, self.stop.clone())
     }
 
     /// The lines that are wanted.
@@ -231,7 +236,7 @@ impl View {
         let mut file = &self.file;
         file.seek(SeekFrom::Start(from))?;
         let mut lines = Forward::new(file, from);
-        loop {
+        while !self.stop.is_told() {
             let line: Line = match lines.next_line()? {
                 Some(line) => line,
                 None => match lines.rest() {
@@ -241,9 +246,10 @@ impl View {
             };
             let found = read(&self.name, line, filter);
             if found.is_some_and(|found| visit(found).is_break()) {
-                return Ok(());
+                break;
             }
         }
+        Ok(())
     }
 
     fn gather_indexed(
@@ -294,6 +300,9 @@ impl View {
         wanted: Wanted<'_>,
         gathered: &mut Gathered,
     ) -> Result<ControlFlow<()>, Unusable> {
+        if self.stop.is_told() {
+            return Ok(ControlFlow::Break(()));
+        }
         let place = index.place(line)?;
         let record = self.fetch(place.offset, place.length, wanted.filter)?;
         match record {
@@ -352,6 +361,7 @@ impl View {
             Some(candidates) if filter.needs_line() => {
                 self.each_read(index, &candidates, filter, &mut visit)?;
             }
+            Some(_) if self.stop.is_told() => {}
             Some(candidates) => index.rows(&candidates, |numbers, names| {
                 visit(Seen::Indexed(numbers, names));
             })?,
@@ -375,6 +385,9 @@ impl View {
         visit: &mut impl FnMut(Seen<'_>),
     ) -> Result<(), Unusable> {
         index.walk_words(candidates, filter, Way::Up, |line| {
+            if self.stop.is_told() {
+                return Ok(ControlFlow::Break(()));
+            }
             let place = index.place(line)?;
             if let Some(record) = self.fetch(place.offset, place.length, filter)? {
                 visit(Seen::Line(&Row::of(&record)));

@@ -89,6 +89,7 @@ async fn a_decision_that_is_none_is_refused_and_needs_the_form_of_ones_own_page(
     for fields in [
         format!("{form}&signature=a&decision=forgotten"),
         format!("{form}&decision=muted"),
+        format!("{form}&signature=a%0Aoperator%3Dolga&decision=muted"),
         format!("{form}&signature={long}&decision=muted"),
     ] {
         let reply = house.post("/signatures/mark", &cookie, &fields).await;
