@@ -114,6 +114,10 @@ fn one(log: &Incidents, id: &str) -> Result<Record, End> {
             "there is no incident {}",
             page::shown(id)
         ))),
+        Found::Unreadable(segments) => Err(End::Failed(anyhow::anyhow!(
+            "there is no incident {} in what can be read: {segments} segments cannot be opened",
+            page::shown(id)
+        ))),
         Found::Ambiguous(ids) => Err(End::Usage(format!(
             "several ids begin so: {}",
             ids.join(" ")

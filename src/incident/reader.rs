@@ -138,27 +138,37 @@ fn skipped(segment: &str, why: Unreadable) -> SkippedLine {
     }
 }
 
-/// The highest number among the last lines of the newest segments.
+/// The highest number at the end of any segment: the clock may have been set back, so that the newest by
+/// name is not always the one written last. What cannot be read is passed over, and told in the operations log.
+///
+/// # Errors
+/// The folder cannot be listed.
 pub(super) fn last_seq(folder: &Path) -> io::Result<Option<u64>> {
-    /// Lines that are looked at: a torn or hostile end must not hide the count.
-    const LINES: usize = 1_000;
-    let mut stamps = list(folder, Holds::Lines)?;
     let mut highest = None;
-    // The clock may have been set back: the newest by name is not always the last one written.
-    while let Some(stamp) = stamps.pop() {
-        let file = File::open(folder.join(stamp.file_name(Holds::Lines)))?;
-        let mut lines = lines::Backward::new(file)?;
-        let is_found = highest.is_some();
-        for _ in 0..LINES {
-            let Some(line) = lines.next_line()? else {
-                break;
-            };
-            let record = line.ok().and_then(|line| Record::parse(&line));
-            highest = highest.max(record.and_then(|record| record.seq()));
-        }
-        if is_found {
-            break;
+    for stamp in list(folder, Holds::Lines)? {
+        let name = stamp.file_name(Holds::Lines);
+        match last_seq_of(&folder.join(&name)) {
+            Ok(last) => highest = highest.max(last),
+            Err(error) => {
+                tracing::warn!(%error, segment = name, "the end of a segment cannot be read");
+            }
         }
     }
     Ok(highest)
+}
+
+fn last_seq_of(path: &Path) -> io::Result<Option<u64>> {
+    /// Lines that are looked at: a torn or hostile end must not hide the count.
+    const LINES: usize = 1_000;
+    let mut lines = lines::Backward::new(File::open(path)?)?;
+    for _ in 0..LINES {
+        let Some(line) = lines.next_line()? else {
+            break;
+        };
+        let record = line.ok().and_then(|line| Record::parse(&line));
+        if let Some(seq) = record.and_then(|record| record.seq()) {
+            return Ok(Some(seq));
+        }
+    }
+    Ok(None)
 }

@@ -290,6 +290,8 @@ impl Appender {
         // A file that failed or went elsewhere is opened anew before the next try.
         let open = self.open.take();
         match &written {
+            // Nothing stood in it: nothing is lost with it.
+            Ok(()) if length == 0 && bytes.is_empty() => {}
             Ok(()) => {
                 let first_seq = open.and_then(|open| open.first_seq());
                 self.mishaps.push(Mishap::Moved { first_seq });
@@ -513,6 +515,21 @@ mod tests {
 
         assert_eq!(fs::read_to_string(path).unwrap(), "{\"a\":1}\n");
         assert!(lines.undo.is_none());
+    }
+
+    #[test]
+    fn an_empty_file_that_is_moved_away_loses_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder
+            .path()
+            .join(Stamp::at(Holds::Lines, NOON).file_name(Holds::Lines));
+        let mut lines = Appender::new(folder.path().into(), Holds::Lines, 1_000);
+        lines.ready(NOON).unwrap();
+        fs::rename(&path, folder.path().join("elsewhere")).unwrap();
+
+        lines.append(b"", NOON).unwrap();
+
+        assert_eq!(lines.take_mishaps(), []);
     }
 
     #[test]

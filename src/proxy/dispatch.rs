@@ -187,6 +187,8 @@ fn build(
 fn frame(out: &mut HeaderMap, exchange: &Exchange, value: &HeaderValue, is_http2: bool) {
     match exchange.body().length() {
         Some(_) if exchange.present.transfer_encoding => {}
+        // HTTP/2 takes an empty length for 0; on HTTP/1 it would be malformed.
+        Some(length) if value.is_empty() => drop(out.insert(CONTENT_LENGTH, length.into())),
         Some(_) => drop(out.insert(CONTENT_LENGTH, value.clone())),
         None if is_http2 => {}
         None => drop(out.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"))),

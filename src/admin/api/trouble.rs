@@ -33,6 +33,16 @@ pub(super) fn not_found(id: &str, found: &Found) -> Response {
             let fields = fields(&[("ids", json!(ids))]);
             problem_with(StatusCode::CONFLICT, "ambiguous", detail, fields)
         }
+        Found::Unreadable(segments) => {
+            let detail = format!(
+                "none that could be read is {id}: {segments} segments of the support log cannot be opened"
+            );
+            let status = StatusCode::SERVICE_UNAVAILABLE;
+            let mut answer = problem(status, "support_log_busy", &detail);
+            let seconds = HeaderValue::from(NotRead::RETRY_AFTER_SECS);
+            answer.headers_mut().insert(RETRY_AFTER, seconds);
+            answer
+        }
         Found::One(_) | Found::Nothing => {
             let detail = format!("there is no incident {id}");
             problem(StatusCode::NOT_FOUND, "not_found", &detail)

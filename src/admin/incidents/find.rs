@@ -147,7 +147,7 @@ fn way(log: &Incidents, meant: Meant) -> Way {
             Found::One(record) => Way::To(format!("/incidents/{}", record.id().unwrap_or(&id))),
             found @ Found::Ambiguous(_) => Way::Choose(found),
             // Apps' own ids and LinkedIn's look alike.
-            Found::Nothing => Way::To(by_word(log, &id)),
+            Found::Nothing | Found::Unreadable(_) => Way::To(by_word(log, &id)),
         },
     }
 }

@@ -96,6 +96,13 @@ fn neighbours(log: &Incidents, record: &Record) -> Vec<Record> {
 
 /// No incident, or several, begin so.
 pub(super) fn not_found(visitor: &Visitor, found: &Found) -> Response {
+    if let Found::Unreadable(segments) = found {
+        let words = format!(
+            "None that could be read is it, but {segments} segments of the support log cannot be opened."
+        );
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        return page::trouble(visitor, status, "Not found", &words, "/incidents");
+    }
     let Found::Ambiguous(ids) = found else {
         let words = "There is no such incident. Records are kept for a time, and calls that went well leave none.";
         let status = StatusCode::NOT_FOUND;

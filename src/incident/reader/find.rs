@@ -21,6 +21,8 @@ pub enum Found {
     Ambiguous(Vec<String>),
     /// No line has it.
     Nothing,
+    /// None that could be read has it: so many segments cannot be opened.
+    Unreadable(u64),
 }
 
 impl Incidents {
@@ -37,8 +39,14 @@ impl Incidents {
         let is_near =
             |stamp: &Stamp| near(&prefix).is_none_or(|range| range.contains(&stamp.start_secs));
         let (near, far): (Vec<Stamp>, Vec<Stamp>) = stamps.into_iter().partition(is_near);
-        match self.find_in(&near, &prefix) {
-            Found::Nothing => self.find_in(&far, &prefix),
+        let unread = match self.find_in(&near, &prefix) {
+            Found::Nothing => 0,
+            Found::Unreadable(unread) => unread,
+            found => return found,
+        };
+        match self.find_in(&far, &prefix) {
+            Found::Nothing if unread > 0 => Found::Unreadable(unread),
+            Found::Unreadable(also) => Found::Unreadable(unread + also),
             found => found,
         }
     }
@@ -62,7 +70,16 @@ impl Incidents {
             look_first: 0,
         };
         let mut found: Vec<Record> = Vec::new();
-        for view in stamps.iter().filter_map(|stamp| self.view(*stamp)) {
+        let mut unread = 0;
+        for stamp in stamps {
+            let view = match self.view(*stamp) {
+                Ok(Some(view)) => view,
+                Ok(None) => continue,
+                Err(_) => {
+                    unread += 1;
+                    continue;
+                }
+            };
             for record in view.gather(wanted).records {
                 if !found.iter().any(|known| known.id() == record.id()) {
                     found.push(record);
@@ -74,6 +91,7 @@ impl Incidents {
         }
         found.truncate(MAX_AMBIGUOUS);
         match found.len() {
+            0 if unread > 0 => Found::Unreadable(unread),
             0 => Found::Nothing,
             1 => found
                 .pop()

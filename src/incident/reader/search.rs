@@ -3,7 +3,7 @@
 //! **Invariant:** a page costs what it shows, not what the log holds; a cursor is a line's number, so a list
 //! stays whole while lines are written and old segments go. Lines come in the order of their numbers.
 
-use std::{fmt, num::ParseIntError, str::FromStr};
+use std::{fmt, io, num::ParseIntError, str::FromStr};
 
 use serde::Serialize;
 
@@ -65,7 +65,7 @@ pub struct Page {
     pub next: Option<Cursor>,
     /// How far the index reached.
     pub indexed_through: IndexedThrough,
-    /// Lines that could not be read, and were passed over.
+    /// Lines that could not be read, and were passed over; a segment that cannot be opened counts as one.
     pub skipped: u64,
 }
 
@@ -85,7 +85,8 @@ impl Incidents {
             indexed_through: self.indexed_through(),
             ..Page::default()
         };
-        let views = self.views(filter);
+        let (views, unreadable) = self.views(filter);
+        page.skipped = unreadable;
         for (n, (begin, view)) in views.iter().enumerate() {
             let last = page.records.get(limit).and_then(Record::seq);
             if last.is_some_and(|last| !comes_before(*begin, last, filter.order)) {
@@ -124,7 +125,7 @@ impl Incidents {
     pub fn indexed_through(&self) -> IndexedThrough {
         let stamps = self.segments(&Filter::default());
         let newest = stamps.into_iter().rev().find_map(|stamp| {
-            let view = self.view(stamp)?;
+            let view = self.view(stamp).ok().flatten()?;
             view.through().copied().filter(|through| through.lines > 0)
         });
         IndexedThrough {
@@ -135,28 +136,35 @@ impl Incidents {
         }
     }
 
-    /// Opens a segment; none if it went meanwhile, cannot be read, or nobody waits any more.
-    pub(super) fn view(&self, stamp: Stamp) -> Option<View> {
+    /// Opens a segment; none if it went meanwhile, or nobody waits any more.
+    ///
+    /// # Errors
+    /// It cannot be opened.
+    pub(super) fn view(&self, stamp: Stamp) -> io::Result<Option<View>> {
         match self.stop.is_told() {
-            true => None,
+            true => Ok(None),
             false => View::open(&self.folder, stamp, self.stop.clone()),
         }
     }
 
     /// The segments that may hold something wanted, in the filter's order of their lines, each with the number
-    /// it begins with.
-    pub(super) fn views(&self, filter: &Filter) -> Vec<(u64, View)> {
-        let mut views: Vec<(u64, View)> = self
-            .segments(filter)
-            .into_iter()
-            .filter_map(|stamp| self.view(stamp))
-            .map(|view| (view.begins_with(filter.order).unwrap_or(0), view))
-            .collect();
+    /// it begins with; and how many cannot be opened.
+    pub(super) fn views(&self, filter: &Filter) -> (Vec<(u64, View)>, u64) {
+        let (mut views, mut unreadable) = (Vec::new(), 0);
+        for stamp in self.segments(filter) {
+            match self.view(stamp) {
+                Ok(Some(view)) => {
+                    views.push((view.begins_with(filter.order).unwrap_or(0), view));
+                }
+                Ok(None) => {}
+                Err(_) => unreadable += 1,
+            }
+        }
         views.sort_by_key(|(begin, _)| *begin);
         if filter.order == Order::NewestFirst {
             views.reverse();
         }
-        views
+        (views, unreadable)
     }
 }
 

@@ -96,16 +96,13 @@ impl Incidents {
             order: Order::OldestFirst,
             ..filter.clone()
         };
-        let mut views: Vec<View> = self
-            .views(&filter)
-            .into_iter()
-            .map(|(_, view)| view)
-            .collect();
+        let (views, unreadable) = self.views(&filter);
+        let mut views: Vec<View> = views.into_iter().map(|(_, view)| view).collect();
         loop {
             let mut counted = Counted {
                 count: begin(),
                 names: AllNames::default(),
-                skipped: 0,
+                skipped: unreadable,
             };
             // A damaged index may show in the middle: then all is counted anew without it, once a segment.
             let failed = views.iter().enumerate().find_map(|(n, view)| {

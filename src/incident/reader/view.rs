@@ -8,7 +8,7 @@
 use std::{
     collections::VecDeque,
     fs::File,
-    io::{Seek as _, SeekFrom},
+    io::{self, Seek as _, SeekFrom},
     ops::ControlFlow,
     os::unix::fs::FileExt as _,
     path::{Path, PathBuf},
@@ -80,10 +80,17 @@ pub(super) enum Seen<'a> {
 }
 
 impl View {
-    /// Opens a segment; none if it went meanwhile, or cannot be read.
-    pub(super) fn open(folder: &Path, stamp: Stamp, stop: Stop) -> Option<Self> {
+    /// Opens a segment; none if it went meanwhile.
+    ///
+    /// # Errors
+    /// It is there, and cannot be opened: what it holds is missing from any answer, and must be told.
+    pub(super) fn open(folder: &Path, stamp: Stamp, stop: Stop) -> io::Result<Option<Self>> {
         let name = stamp.file_name(Holds::Lines);
-        let file = File::open(folder.join(&name)).ok()?;
+        let file = match File::open(folder.join(&name)) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
         let index = match Snapshot::open(folder, stamp, &file) {
             Ok(index) => Some(index).filter(|index| !index.through().is_odd),
             Err(unusable) => {
@@ -91,14 +98,14 @@ impl View {
                 None
             }
         };
-        Some(Self {
+        Ok(Some(Self {
             folder: folder.to_owned(),
             stamp,
             name,
             file,
             index,
             stop,
-        })
+        }))
     }
 
     /// What the index knows; none if there is none.

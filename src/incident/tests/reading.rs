@@ -171,3 +171,38 @@ async fn alike_incidents_are_one_group() {
     assert_eq!(counts, [(2, 1), (1, 0)]);
     assert_eq!(groups[0].sparkline.iter().sum::<u64>(), 2);
 }
+
+#[tokio::test]
+async fn a_segment_that_cannot_be_opened_is_told_and_costs_itself_alone() {
+    let world = World::start();
+    world.recorder.record(incident()).await.unwrap();
+    // A link to itself: not even root opens it.
+    let name = "incidents-2020-01-01.ndjson";
+    let path = world.directory().join(name);
+    std::os::unix::fs::symlink(name, path).unwrap();
+    let incidents = world.incidents();
+    let window = Window {
+        since_micros: 0,
+        until_micros: 4_000_000_000_000_000,
+    };
+
+    let page = incidents.search(&Filter::default(), None, 10);
+
+    assert_eq!((page.records.len(), page.skipped), (1, 1));
+    assert_eq!(incidents.find("ffffffff"), Found::Unreadable(1));
+    let stats = incidents.stats(window, &Filter::default(), 10);
+    assert_eq!((stats.total, stats.skipped), (1, 1));
+}
+
+#[tokio::test]
+async fn no_number_is_given_twice_after_the_clock_was_set_back() {
+    let folder = tempfile::tempdir().unwrap();
+    for (day, seq) in [("23", 300), ("24", 150), ("25", 200)] {
+        let path = folder
+            .path()
+            .join(format!("incidents-2026-11-{day}.ndjson"));
+        fs::write(path, format!("{{\"seq\":{seq},\"kind\":\"failed\"}}\n")).unwrap();
+    }
+
+    assert_eq!(reader::last_seq(folder.path()).unwrap(), Some(300));
+}
