@@ -5,7 +5,7 @@
 //! (changes of a session only) · may their role do it.
 //!
 //! **Invariant:** no handler behind the door runs without a [`Visitor`]; no change runs for a role that
-//! may only look, nor for a request that another site's page could have made; nothing here writes a
+//! may not make it, nor for a request that another site's page could have made; nothing here writes a
 //! token or a session's id anywhere.
 //! **Neighbours:** `operators` knows the tokens, [`sessions`] who is signed in, [`throttle`] who guesses.
 

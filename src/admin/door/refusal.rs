@@ -32,7 +32,7 @@ pub(in crate::admin) enum Refusal {
     CrossSite,
     /// It lacks the session's form token.
     FormToken,
-    /// The role may only look.
+    /// The role may not do that.
     Role,
 }
 
@@ -131,7 +131,7 @@ impl Refusal {
             Self::FormToken => {
                 "this did not come from a page of your session: go back, reload, try again"
             }
-            Self::Role => "your role may look, and change nothing",
+            Self::Role => "your role may look and mark signatures, and change nothing else",
         }
     }
 }
