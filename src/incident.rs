@@ -56,6 +56,7 @@ mod sync;
 mod tests;
 mod trouble;
 pub mod verify;
+mod whose;
 mod wire;
 mod writer;
 

@@ -15,6 +15,7 @@ use super::{
     Settings,
     record::{VERSION, timestamp},
     redact::{End, Redaction, Redactor},
+    whose::{ApplicationSeen, MemberSeen},
 };
 use crate::exchange::{CallerSeen, ExchangeId, Member};
 
@@ -85,18 +86,6 @@ pub(super) struct WriteLine {
 }
 
 #[derive(Debug, Serialize)]
-struct MemberSeen {
-    name: Option<String>,
-    urn: Option<String>,
-}
-
-#[derive(Debug, Serialize)]
-struct ApplicationSeen {
-    name: String,
-    client_id: Option<String>,
-}
-
-#[derive(Debug, Serialize)]
 struct RequestLine {
     method: String,
     url: String,
@@ -131,14 +120,8 @@ impl WriteLine {
             kind: KIND,
             caller: write.caller.as_ref().map(|seen| seen.name.to_string()),
             key_id: write.caller.as_ref().map(|seen| seen.key_id.to_string()),
-            member: write.member.as_ref().map(|member| MemberSeen {
-                name: member.name.as_ref().map(ToString::to_string),
-                urn: write.member_urn.as_deref().map(Into::into),
-            }),
-            application: write.member.as_ref().map(|member| ApplicationSeen {
-                name: member.application.to_string(),
-                client_id: write.client_id.as_deref().map(Into::into),
-            }),
+            member: MemberSeen::of(write.member.as_ref(), write.member_urn.as_deref()),
+            application: ApplicationSeen::of(write.member.as_ref(), write.client_id.as_deref()),
             request: RequestLine {
                 method: clean(&door, write.method.as_str().as_bytes()),
                 url: clean(&door, &write.target),

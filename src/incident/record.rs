@@ -10,6 +10,7 @@ use super::{
     Incident, Settings, advice,
     body::{self, BodyNote, ErrorSaid},
     redact::Redaction,
+    whose::{ApplicationSeen, MemberSeen},
     wire,
 };
 use crate::exchange::template;
@@ -54,18 +55,6 @@ pub(super) struct Record {
     /// Whether headers were cut because the line would have been too long to read back.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     shortened: bool,
-}
-
-#[derive(Debug, Serialize)]
-struct MemberSeen {
-    name: Option<String>,
-    urn: Option<String>,
-}
-
-#[derive(Debug, Serialize)]
-struct ApplicationSeen {
-    name: String,
-    client_id: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -234,14 +223,11 @@ impl Record {
                 .caller
                 .as_ref()
                 .map(|caller| caller.key_id.to_string()),
-            member: incident.member.as_ref().map(|member| MemberSeen {
-                name: member.name.as_ref().map(ToString::to_string),
-                urn: incident.member_urn.as_deref().map(Into::into),
-            }),
-            application: incident.member.as_ref().map(|member| ApplicationSeen {
-                name: member.application.to_string(),
-                client_id: incident.client_id.as_deref().map(Into::into),
-            }),
+            member: MemberSeen::of(incident.member.as_ref(), incident.member_urn.as_deref()),
+            application: ApplicationSeen::of(
+                incident.member.as_ref(),
+                incident.client_id.as_deref(),
+            ),
             request: pen.request(&incident.request),
             attempts: attempts.collect(),
             answer: incident.answer.as_ref().map(|answer| pen.answer(answer)),

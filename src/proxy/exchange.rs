@@ -24,7 +24,10 @@ use crate::{
     callers::Key,
     credentials::{Refused, Token, Verdict},
     dial::Timed,
-    exchange::{Attempt, Broken, ExchangeId, Head, KeptBody, Member, Outcome, Timings, TokenUsed},
+    exchange::{
+        Attempt, Broken, CallerSeen, ExchangeId, Head, KeptBody, Member, Outcome, Timings,
+        TokenUsed,
+    },
     metrics::AttemptReason,
 };
 
@@ -335,6 +338,14 @@ impl Exchange {
     /// The member the call is for; none before `admit`.
     pub(crate) fn member(&self) -> Option<&Member> {
         self.admitted.get().map(|admitted| &admitted.member)
+    }
+
+    /// Who called, for a record; none before `admit`.
+    pub(crate) fn caller(&self) -> Option<CallerSeen> {
+        self.admitted.get().map(|admitted| CallerSeen {
+            name: admitted.key.caller.clone(),
+            key_id: admitted.key.id.clone(),
+        })
     }
 
     /// Begins an attempt.

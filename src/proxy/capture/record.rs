@@ -5,7 +5,7 @@ use http::{HeaderMap, StatusCode, header::AUTHORIZATION};
 
 use crate::{
     credentials::Verdict,
-    exchange::{Attempt, CallerSeen, Fault, KeptBody, Outcome},
+    exchange::{Attempt, Fault, KeptBody, Outcome},
     incident::{AnswerGiven, Incident, Kind, RequestSeen, Written},
 };
 
@@ -65,7 +65,6 @@ fn detach_bodies(incident: &mut Incident) {
 fn incident(thread: &Thread, exchange: &Exchange, kind: Kind, given: Option<Given>) -> Incident {
     let (head, target) = exchange.request_head();
     let failure = exchange.failure.borrow().clone();
-    let admitted = exchange.admitted.get();
     let member = exchange.member();
     let secrets = secrets(exchange);
     let mut attempts = attempts(thread, exchange);
@@ -92,10 +91,7 @@ fn incident(thread: &Thread, exchange: &Exchange, kind: Kind, given: Option<Give
         code: failure.as_ref().map(Failure::code),
         linkedin_code: None,
         verdict: verdict(kind, exchange, failure.as_ref(), &attempts),
-        caller: admitted.map(|admitted| CallerSeen {
-            name: admitted.key.caller.clone(),
-            key_id: admitted.key.id.clone(),
-        }),
+        caller: exchange.caller(),
         member: member.cloned(),
         member_urn: member.and_then(|member| thread.credentials.urn(member)),
         client_id: member.and_then(|member| thread.credentials.client_id(&member.application)),

@@ -6,7 +6,7 @@
 use bytes::Bytes;
 use http::HeaderMap;
 
-use crate::{exchange::CallerSeen, incident::Write};
+use crate::incident::Write;
 
 use super::{
     super::{answer::Answer, exchange::Exchange, thread::Thread},
@@ -33,10 +33,7 @@ fn write(thread: &Thread, exchange: &Exchange, answer: &Answer) -> Write {
     Write {
         id: exchange.id,
         started_micros: exchange.started_micros,
-        caller: admitted.map(|admitted| CallerSeen {
-            name: admitted.key.caller.clone(),
-            key_id: admitted.key.id.clone(),
-        }),
+        caller: exchange.caller(),
         member: member.cloned(),
         member_urn: member.and_then(|member| thread.credentials.urn(member)),
         client_id: member.and_then(|member| thread.credentials.client_id(&member.application)),
