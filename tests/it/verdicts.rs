@@ -5,7 +5,11 @@ use linkgate::{
     sandbox::{Application, Fault, Kind, Options, Sandbox, Shape, TokenAnswer},
 };
 
-use crate::support::{Gateway, until};
+use crate::support::{
+    Gateway,
+    grants::{bare, of_another_application, usual},
+    until,
+};
 
 /// What became of a member and of a call in their name.
 struct Row {
@@ -22,21 +26,6 @@ struct Row {
     /// Whether the same stands in the answer's own detail.
     is_own: bool,
     introspections: u64,
-}
-
-fn usual(linkedin: &Sandbox) -> TokenAnswer {
-    linkedin.sign_in("ada")
-}
-
-/// A grant that nothing renews.
-fn bare(linkedin: &Sandbox) -> TokenAnswer {
-    let mut answer = usual(linkedin);
-    answer.refresh_token = None;
-    answer
-}
-
-fn of_another_application(linkedin: &Sandbox) -> TokenAnswer {
-    linkedin.sign_in_to("78other", "ada", &["openid", "profile"])
 }
 
 fn poor(linkedin: &Sandbox) -> TokenAnswer {

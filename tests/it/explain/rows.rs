@@ -1,24 +1,10 @@
 //! The mistakes and misfortunes, one a row.
 
 use super::*;
-
-fn usual(linkedin: &Sandbox) -> TokenAnswer {
-    linkedin.sign_in("ada")
-}
-
-/// A grant that nothing renews.
-fn bare(linkedin: &Sandbox) -> TokenAnswer {
-    let mut answer = usual(linkedin);
-    answer.refresh_token = None;
-    answer
-}
+use crate::support::grants::{bare, of_another_application, usual};
 
 fn poor(linkedin: &Sandbox) -> TokenAnswer {
     linkedin.sign_in_to(&linkedin.client_id(), "ada", &["openid", "profile"])
-}
-
-fn of_another_application(linkedin: &Sandbox) -> TokenAnswer {
-    linkedin.sign_in_to("78other", "ada", &["openid", "profile"])
 }
 
 fn nothing(_: &Sandbox) {}

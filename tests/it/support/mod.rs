@@ -10,6 +10,7 @@ pub(crate) mod canary;
 pub(crate) mod certificate;
 pub(crate) mod disk;
 pub(crate) mod gateway;
+pub(crate) mod grants;
 pub(crate) mod http2;
 pub(crate) mod mint;
 pub(crate) mod peer;
