@@ -108,6 +108,7 @@ async fn accept(listener: UnixListener, desk: Arc<Desk>, places: Arc<Semaphore>)
             }
             Err(error) => {
                 warn!(%error, "the control socket cannot accept");
+                // Out of descriptors, most likely: others must close some first.
                 sleep(Duration::from_millis(100)).await;
             }
         }

@@ -170,7 +170,7 @@ fn text(token: &Token) -> &str {
 async fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
     let looking = async {
         while !is_so() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
+            tokio::time::sleep(Duration::from_millis(5)).await; // looked at again, not relied on
         }
     };
     tokio::time::timeout(Duration::from_secs(30), looking)

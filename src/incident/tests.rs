@@ -207,7 +207,7 @@ async fn until(what: &str, mut wanted: impl FnMut() -> bool) {
         if wanted() {
             return;
         }
-        tokio::time::sleep(Duration::from_millis(10)).await;
+        tokio::time::sleep(Duration::from_millis(10)).await; // looked at again, not relied on
     }
     panic!("waited in vain until {what}");
 }

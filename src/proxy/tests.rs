@@ -90,6 +90,7 @@ impl World {
         loop {
             match self.incidents.find(id) {
                 Found::One(record) => return *record,
+                // Looked at again, not relied on.
                 _ => sleep(Duration::from_millis(5)).await,
             }
         }

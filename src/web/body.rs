@@ -76,7 +76,7 @@ mod tests {
     async fn a_body_that_trickles_fails_when_its_time_is_over() {
         let began = Instant::now();
         let trickle = stream::repeat(()).then(|()| async {
-            sleep(Duration::from_secs(1)).await;
+            sleep(Duration::from_secs(1)).await; // paused time: the pace of the trickle
             Ok::<_, io::Error>(Bytes::from_static(b"x"))
         });
 
@@ -89,7 +89,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_body_that_comes_in_time_comes_whole() {
         let slow = stream::iter([b"a=", b"bc"]).then(|part| async move {
-            sleep(TIME / 3).await;
+            sleep(TIME / 3).await; // paused time: within the limit
             Ok::<_, io::Error>(Bytes::from_static(part))
         });
 

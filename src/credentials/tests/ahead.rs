@@ -100,7 +100,7 @@ async fn many_that_are_due_at_once_begin_at_the_rate_and_under_the_cap() {
 
     for _ in 0..45 {
         gate.notify_one();
-        tokio::time::sleep(Duration::from_millis(2)).await;
+        tokio::time::sleep(Duration::from_millis(2)).await; // a pace, not relied on: all are waited for below
     }
     eventually("all are renewed", || {
         gate.notify_one();

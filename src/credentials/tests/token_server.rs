@@ -202,7 +202,7 @@ impl TokenServer {
                 Ok(response.body(body(text.to_owned())).unwrap())
             }
             Play::Hang(time) => {
-                tokio::time::sleep(time).await;
+                tokio::time::sleep(time).await; // the hang that the test asked for
                 Err(std::io::Error::other("hung up"))
             }
             Play::Half => Ok(Response::builder()

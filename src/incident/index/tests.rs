@@ -429,7 +429,7 @@ fn until_indexed(world: &World, what: &str) {
         if through.is_some_and(|through| through + 10 > last) && whole(world) {
             return;
         }
-        thread::sleep(Duration::from_millis(10));
+        thread::sleep(Duration::from_millis(10)); // looked at again, not relied on
     }
     panic!(
         "{what}: {:?} of {last}",
@@ -500,7 +500,7 @@ fn an_index_that_cannot_be_written_is_told_searches_read_the_log_and_it_comes_ba
         if health.trouble().is_some() {
             break;
         }
-        thread::sleep(Duration::from_millis(10));
+        thread::sleep(Duration::from_millis(10)); // looked at again, not relied on
     }
     assert!(health.trouble().is_some() && health.behind_bytes() > 0);
     let incidents = world.incidents();

@@ -39,7 +39,7 @@ impl Files {
         let log = files.db.with_extension("db-wal");
         let closing = async {
             while log.exists() {
-                tokio::time::sleep(Duration::from_millis(2)).await;
+                tokio::time::sleep(Duration::from_millis(2)).await; // looked at again, not relied on
             }
         };
         let limit = Duration::from_secs(10);
@@ -226,7 +226,7 @@ async fn a_reader_in_the_way_postpones_the_wiping_and_fails_nothing() {
     let log = files.db.with_extension("db-wal");
     let wiped = async {
         while fs::metadata(&log).is_ok_and(|log| log.len() > 0) {
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            tokio::time::sleep(Duration::from_millis(20)).await; // looked at again, not relied on
         }
     };
     let limit = Duration::from_secs(30);

@@ -257,7 +257,7 @@ impl Lines {
                 return status.code();
             }
             assert!(Instant::now() < until, "it does not end:\n{}", self.seen);
-            std::thread::sleep(Duration::from_millis(10));
+            std::thread::sleep(Duration::from_millis(10)); // looked at again, not relied on
         }
     }
 }
