@@ -14,7 +14,7 @@ use time::{OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339};
 
 use crate::{
     exchange::Name,
-    incident::reader::{Cursor, Filter, Order, Status, Window, begins_id},
+    incident::reader::{Cursor, Filter, Order, Status, begins_id},
 };
 
 /// Incidents of one page, where none is said.
@@ -206,17 +206,6 @@ impl Asked {
         Ok(())
     }
 
-    /// The time that was asked for: a day back from now, where none is said.
-    pub(super) fn window(&self, now_micros: i64) -> Window {
-        const DAY: i64 = 86_400_000_000;
-        let until_micros = self.filter.until_micros.unwrap_or(now_micros);
-        let since = self.filter.since_micros;
-        Window {
-            since_micros: since.unwrap_or(until_micros.saturating_sub(DAY)),
-            until_micros,
-        }
-    }
-
     /// What was said under this word.
     pub(super) fn said(&self, word: &str) -> Option<&str> {
         let mut all = self.said.iter();
@@ -366,6 +355,7 @@ fn limit(text: &str) -> Result<usize, BadParameter> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::incident::reader::Window;
 
     const NOW: i64 = 1_000_000_000_000_000;
 
@@ -400,7 +390,7 @@ mod tests {
             ("until=1h", NOW - 25 * HOUR, NOW - HOUR),
             ("since=3h&until=1h", NOW - 3 * HOUR, NOW - HOUR),
         ] {
-            let window = parse(query).unwrap().window(NOW);
+            let window = Window::asked(&parse(query).unwrap().filter, NOW);
             let expected = Window {
                 since_micros: since,
                 until_micros: until,

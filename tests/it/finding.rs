@@ -156,6 +156,12 @@ async fn stats_count_by_fault_status_caller_and_member_and_group_what_is_alike()
     ];
     let nothing: Value = serde_json::from_str(&story.place.done(&before, "")).unwrap();
 
+    let day = (nothing["since"].as_str(), nothing["until"].as_str());
+    let (since, until) = (day.0.unwrap(), day.1.unwrap());
+    assert!(
+        since.starts_with("2019-12-31T00:00:00"),
+        "the day before {until}: {since}"
+    );
     let stats: Value = serde_json::from_str(&json).unwrap();
     assert_eq!(stats["total"], 3);
     for (list, name, count) in [

@@ -10,7 +10,7 @@ use serde_json::json;
 use super::{House_, Who, trouble};
 use crate::{
     admin::{query::Asked, words},
-    incident::reader::Filter,
+    incident::reader::{Filter, Window},
 };
 
 /// Words of a list that mean nothing for groups and sums.
@@ -34,7 +34,7 @@ pub(super) async fn list(
         Err(error) => return trouble::not_understood(&error),
     };
     visitor.did("look", format_args!("signatures: {}", asked.shape()));
-    let window = asked.window(now);
+    let window = Window::asked(&asked.filter, now);
     let filter: Filter = asked.filter;
     let mut groups = match house.read(move |log| log.groups(window, &filter)).await {
         Ok(groups) => groups,

@@ -7,7 +7,10 @@ use axum::{
 };
 
 use super::{House_, Who, signatures::NOT_HERE, trouble};
-use crate::{admin::query::Asked, incident::reader::Filter};
+use crate::{
+    admin::query::Asked,
+    incident::reader::{Filter, Window},
+};
 
 pub(super) async fn show(
     State(house): House_,
@@ -20,7 +23,7 @@ pub(super) async fn show(
         Err(error) => return trouble::not_understood(&error),
     };
     visitor.did("look", format_args!("stats: {}", asked.shape()));
-    let (window, top) = (asked.window(now), asked.limit);
+    let (window, top) = (Window::asked(&asked.filter, now), asked.limit);
     let filter: Filter = asked.filter;
     match house.read(move |log| log.stats(window, &filter, top)).await {
         Ok(stats) => Json(stats).into_response(),

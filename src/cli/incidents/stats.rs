@@ -20,9 +20,6 @@ use crate::{
 
 use super::wanted::Wanted;
 
-/// What is counted unless `--since` says otherwise: a day.
-const WITHIN_MICROS: i64 = 86_400 * 1_000_000;
-
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Options {
     #[command(flatten)]
@@ -38,10 +35,7 @@ pub(in crate::cli) struct Options {
 pub(super) fn run(log: &Incidents, options: &Options) -> Result<(), End> {
     let now = Clock::system().micros();
     let filter = options.wanted.filter_at(now)?;
-    let window = Window {
-        since_micros: filter.since_micros.unwrap_or(now - WITHIN_MICROS),
-        until_micros: filter.until_micros.unwrap_or(now),
-    };
+    let window = Window::asked(&filter, now);
     let limit = usize::try_from(options.limit).unwrap_or(usize::MAX);
     let stats = log.stats(window, &filter, limit);
     let mut groups = log.groups(window, &filter);

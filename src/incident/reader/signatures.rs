@@ -55,6 +55,22 @@ pub struct Window {
 }
 
 impl Window {
+    /// The time that `filter` asks for: a day back from its end, where no beginning is said.
+    pub fn asked(filter: &Filter, now_micros: i64) -> Self {
+        const DAY: i64 = 86_400_000_000;
+        let until_micros = filter.until_micros.unwrap_or(now_micros);
+        let since = filter.since_micros;
+        Self {
+            since_micros: since.unwrap_or(until_micros.saturating_sub(DAY)),
+            until_micros,
+        }
+    }
+
+    /// The day before `now_micros`.
+    pub fn last_day(now_micros: i64) -> Self {
+        Self::asked(&Filter::default(), now_micros)
+    }
+
     /// `filter` with these times in place of its own.
     pub(super) fn of(self, filter: &Filter) -> Filter {
         Filter {
