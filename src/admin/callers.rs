@@ -2,14 +2,17 @@
 //!
 //! **Invariant:** of a key there is told what [`KeySummary`] holds: no secret, no digest.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde::Serialize;
 
 pub(super) mod list;
 
 use super::house::House;
-use crate::callers::{Covers, Key};
+use crate::{
+    callers::{Covers, Key},
+    incident::reader::{Filter, Incidents, MOST_COUNTS, Window},
+};
 
 /// A caller and what it may do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -74,5 +77,33 @@ fn summary(key: &Key, now: i64) -> KeySummary {
         expires_at: key.expires_at,
         revoked_at: key.revoked_at,
         fingerprint: key.fingerprint.to_string(),
+    }
+}
+
+/// Incidents of the last day, by caller.
+pub(super) struct Counts {
+    by_caller: HashMap<String, u64>,
+    /// Whether every caller that had any is in it.
+    is_whole: bool,
+}
+
+impl Counts {
+    /// Reads files: not for an async worker.
+    pub(super) fn of_last_day(log: &Incidents, now_micros: i64) -> Self {
+        let window = Window::last_day(now_micros);
+        let counted = log.stats(window, &Filter::default(), MOST_COUNTS).callers;
+        Self {
+            is_whole: counted.len() < MOST_COUNTS,
+            by_caller: counted
+                .into_iter()
+                .map(|one| (one.name, one.count))
+                .collect(),
+        }
+    }
+
+    /// None where it is not known.
+    pub(super) fn of(&self, caller: &str) -> Option<u64> {
+        let none = self.is_whole.then_some(0);
+        self.by_caller.get(caller).copied().or(none)
     }
 }

@@ -1,7 +1,7 @@
 //! The callers' page: who calls, with which keys, and what went wrong for whom of late.
 //!
-//! **Invariant:** of a key there stands what [`KeySummary`] holds; the log is asked about [`MOST_ASKED`] callers
-//! at most, and the page says so.
+//! **Invariant:** of a key there stands what [`KeySummary`] holds; the log is counted once for all, and
+//! asked when the last one was for [`MOST_ASKED`] callers at most.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -12,7 +12,7 @@ use axum::{
 };
 use maud::{Markup, html};
 
-use super::{CallerSummary, KeySummary, all};
+use super::{CallerSummary, Counts, KeySummary, all};
 use crate::{
     admin::{
         door::Visitor,
@@ -23,15 +23,14 @@ use crate::{
     incident::reader::{Filter, Incidents, Window},
 };
 
-/// Callers whose incidents are counted.
+/// Callers whose last incident is looked for.
 const MOST_ASKED: usize = 50;
-/// Microseconds of the time that is looked at.
-const DAY: i64 = 86_400 * 1_000_000;
 
-/// What went wrong for one caller.
+/// What went wrong of late.
 struct Trouble {
-    count: u64,
-    last: String,
+    counts: Counts,
+    /// When the last one of a caller began, for those who had any.
+    last: HashMap<String, String>,
 }
 
 pub(in crate::admin) async fn list(
@@ -40,11 +39,7 @@ pub(in crate::admin) async fn list(
 ) -> Response {
     visitor.did("look", "callers");
     let callers = all(&house);
-    let names: Vec<String> = callers
-        .iter()
-        .map(|caller| caller.name.clone())
-        .take(MOST_ASKED)
-        .collect();
+    let names: Vec<String> = callers.iter().map(|caller| caller.name.clone()).collect();
     let now = house.clock.micros();
     match house.read(move |log| trouble(log, names, now)).await {
         Ok(trouble) => {
@@ -56,34 +51,27 @@ pub(in crate::admin) async fn list(
 }
 
 /// Reads files: not for an async worker.
-fn trouble(log: &Incidents, names: Vec<String>, now: i64) -> HashMap<String, Trouble> {
-    let window = Window {
-        since_micros: now.saturating_sub(DAY),
-        until_micros: now,
-    };
-    let of_one = |name: String| {
+fn trouble(log: &Incidents, names: Vec<String>, now: i64) -> Trouble {
+    let counts = Counts::of_last_day(log, now);
+    let last_of = |name: &String| {
         let filter = Filter {
             caller: Some(name.clone()),
+            since_micros: Some(Window::last_day(now).since_micros),
             ..Filter::default()
         };
-        let groups = log.groups(window, &filter);
-        let trouble = Trouble {
-            count: groups
-                .iter()
-                .map(|group| group.count)
-                .fold(0, u64::saturating_add),
-            last: groups
-                .into_iter()
-                .map(|group| group.last_seen)
-                .max()
-                .unwrap_or_default(),
-        };
-        (name, trouble)
+        let page = log.search(&filter, None, 1);
+        page.records.first()?.time().map(str::to_owned)
     };
-    names.into_iter().map(of_one).collect()
+    let last = names
+        .into_iter()
+        .filter(|name| counts.of(name).is_some_and(|count| count > 0))
+        .take(MOST_ASKED)
+        .filter_map(|name| last_of(&name).map(|last| (name, last)))
+        .collect();
+    Trouble { counts, last }
 }
 
-fn listed(callers: &[CallerSummary], trouble: &HashMap<String, Trouble>, now: i64) -> Markup {
+fn listed(callers: &[CallerSummary], trouble: &Trouble, now: i64) -> Markup {
     html! {
         h1 { "Callers" }
         @if callers.is_empty() {
@@ -94,9 +82,9 @@ fn listed(callers: &[CallerSummary], trouble: &HashMap<String, Trouble>, now: i6
                 h2 { (caller.name) }
                 p {
                     a href=(list_of("caller", &caller.name)) { "Incidents" }
-                    @if let Some(one) = trouble.get(&caller.name) {
-                        ": " (one.count) " in the last 24 hours"
-                        @if one.count > 0 { ", the last " (moment(&one.last)) }
+                    @if let Some(count) = trouble.counts.of(&caller.name) {
+                        ": " (count) " in the last 24 hours"
+                        @if let Some(last) = trouble.last.get(&caller.name) { ", the last " (moment(last)) }
                     }
                 }
                 table.cards {
@@ -105,7 +93,6 @@ fn listed(callers: &[CallerSummary], trouble: &HashMap<String, Trouble>, now: i6
                 }
             }
         }
-        @if callers.len() > MOST_ASKED { p.faint { "Incidents are counted for the first " (MOST_ASKED) " callers only." } }
     }
 }
 
