@@ -28,9 +28,9 @@ pub(super) async fn overview(
     visitor.did("look", "overview");
     let credentials = house.credentials.clone();
     let asked = tokio::task::spawn_blocking(move || standing(&credentials));
+    let (asked, kinds) = tokio::join!(asked, wrong_now::kinds(&house));
     // Only a bug ends it early; then the page says nothing rather than nothing wrong.
-    let standing = asked.await.unwrap_or_default();
-    let kinds = wrong_now::kinds(&house).await;
+    let standing = asked.unwrap_or_default();
     let traffic = house.source.traffic();
     let now = house.clock.seconds();
     let main = html! {

@@ -26,7 +26,7 @@ use crate::store::{Decision, LONGEST_SIGNATURE, Mark, StoreError};
 mod group;
 pub(super) mod kinds;
 
-use kinds::{Kinds, Shown, Span};
+use kinds::{Kinds, MOST_QUESTIONS, Shown, Span};
 
 /// Behind the door.
 pub(super) fn routes() -> Router<Arc<House>> {
@@ -52,7 +52,7 @@ async fn list(
     };
     let now = house.clock.micros();
     match house
-        .read(move |log| kinds::read(log, span, marks, now))
+        .read(move |log| kinds::read(log, span, marks, now, MOST_QUESTIONS))
         .await
     {
         Ok(kinds) => {

@@ -20,7 +20,7 @@ const NAMED: usize = 5;
 pub(super) async fn kinds(house: &House) -> Option<Kinds> {
     let marks = house.marks.marks().await.ok()?;
     let now = house.clock.micros();
-    let read = house.read(move |log| kinds::read(log, Span::Hour, marks, now));
+    let read = house.read(move |log| kinds::read(log, Span::Hour, marks, now, NAMED));
     read.await.ok()
 }
 

@@ -12,7 +12,7 @@ use crate::{
 /// Groups of one page.
 const MOST: usize = 100;
 /// Questions about single signatures: those at the top get their badges.
-const MOST_QUESTIONS: usize = 50;
+pub(super) const MOST_QUESTIONS: usize = 50;
 const HOUR: i64 = 3_600;
 const DAY: i64 = 24 * HOUR;
 
@@ -89,12 +89,14 @@ impl Kinds {
     }
 }
 
-/// Reads files: not for an async worker.
+/// Asks the log `questions` more at most, for what is new or came again: the first groups first. Reads files:
+/// not for an async worker.
 pub(in crate::admin) fn read(
     log: &Incidents,
     span: Span,
     marks: Vec<Mark>,
     now_micros: i64,
+    mut questions: usize,
 ) -> Kinds {
     let window = Window {
         since_micros: now_micros.saturating_sub(span.seconds().saturating_mul(1_000_000)),
@@ -108,7 +110,6 @@ pub(in crate::admin) fn read(
         ..Kinds::default()
     };
     groups.truncate(MOST);
-    let mut questions = MOST_QUESTIONS;
     for group in groups {
         let mark = marks.remove(&group.signature);
         let is_muted = mark
