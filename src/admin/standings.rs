@@ -16,7 +16,7 @@ use tokio::time::{Instant, timeout};
 use super::reading::member_of;
 use crate::{
     clock::Clock,
-    credentials::Credentials,
+    credentials::{Credentials, ManageError, Verdict},
     exchange::{Member, Name},
     incident::{export::Standing, reader::Record},
 };
@@ -30,12 +30,15 @@ const REUSED: Duration = Duration::from_secs(60);
 /// Answers that are remembered.
 const REMEMBERED: usize = 256;
 
+/// What LinkedIn said of each member, and when; none where it said nothing.
+type Known = HashMap<Member, (Instant, Option<Standing>)>;
+
 /// Asks, and remembers for a minute. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Standings {
     credentials: Credentials,
     clock: Clock,
-    known: Arc<Mutex<HashMap<Member, (Instant, Standing)>>>,
+    known: Arc<Mutex<Known>>,
 }
 
 impl Standings {
@@ -61,39 +64,41 @@ impl Standings {
 
     async fn of_one(&self, member: &Member) -> Option<Standing> {
         if let Some(known) = self.remembered(member) {
-            return Some(known);
+            return known;
         }
         let fingerprint = self.credentials.show(member).ok()?.fingerprint;
         let asked = timeout(PATIENCE, self.credentials.introspect(member)).await;
         let status = match asked {
-            Ok(Ok(told)) => told.status,
-            // No answer, or none that says what the token is.
+            Ok(Ok(told)) => Some(told.status),
+            // LinkedIn answered that it does not know the token.
+            Ok(Err(ManageError::NotTaken(Verdict::NotKnown))) => Some(None),
             Ok(Err(_)) | Err(_) => None,
         };
-        let standing = Standing {
+        let standing = status.map(|status| Standing {
             member: member.name.as_ref().map(Name::to_string),
             application: member.application.to_string(),
             status: word(status.as_deref()).to_owned(),
             fingerprint: Some(fingerprint),
             asked_micros: self.clock.micros(),
-        };
-        self.remember(member, &standing);
-        Some(standing)
+        });
+        self.remember(member, standing.clone());
+        standing
     }
 
-    fn remembered(&self, member: &Member) -> Option<Standing> {
+    /// What is known; some none where LinkedIn was asked just now and said nothing.
+    fn remembered(&self, member: &Member) -> Option<Option<Standing>> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let (at, standing) = known.get(member)?;
         (at.elapsed() < REUSED).then(|| standing.clone())
     }
 
-    fn remember(&self, member: &Member, standing: &Standing) {
+    fn remember(&self, member: &Member, standing: Option<Standing>) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if known.len() >= REMEMBERED {
             known.retain(|_, (at, _)| at.elapsed() < REUSED);
         }
         if known.len() < REMEMBERED {
-            known.insert(member.clone(), (Instant::now(), standing.clone()));
+            known.insert(member.clone(), (Instant::now(), standing));
         }
     }
 }

@@ -339,6 +339,21 @@ async fn an_export_holds_what_was_asked_for_and_how_the_token_stands() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_ticket_says_nothing_of_a_token_of_which_linkedin_said_nothing() {
+    let linkedin = Sandbox::start();
+    let house = House::open(&linkedin).await;
+    let all = trouble(&linkedin, &house).await;
+    let token = house.token(Role::Operator);
+    linkedin.fault(Fault::on("/oauth/v2/introspectToken", Kind::status(503)).always());
+
+    let path = format!("/api/incidents/{}/export?as=ticket", all[0]);
+    let ticket = house.get(&token, &path).await.text();
+
+    assert!(ticket.contains("Token status:"), "{ticket}");
+    assert!(!ticket.contains("by introspection at"), "{ticket}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn callers_are_told_with_their_keys_and_without_secrets() {
     let linkedin = Sandbox::start();
     let house = House::open(&linkedin).await;
