@@ -34,7 +34,7 @@ mod exports;
 mod incidents;
 mod signatures;
 mod stats;
-mod trouble;
+pub(super) mod trouble;
 
 /// Application and name, as they stand in the URL; a refusal where they are no text.
 type Address = Result<Path<(String, String)>, PathRejection>;

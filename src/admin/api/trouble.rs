@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// A parameter that is none, or has a value that it cannot have.
-pub(super) fn not_understood(error: &BadParameter) -> Response {
+pub(in crate::admin) fn not_understood(error: &BadParameter) -> Response {
     let fields = fields(&[
         ("parameter", json!(error.parameter)),
         ("allowed", json!(error.allowed)),
@@ -37,11 +37,7 @@ pub(super) fn not_found(id: &str, found: &Found) -> Response {
             let detail = format!(
                 "none that could be read is {id}: {segments} segments of the support log cannot be opened"
             );
-            let status = StatusCode::SERVICE_UNAVAILABLE;
-            let mut answer = problem(status, "support_log_busy", &detail);
-            let seconds = HeaderValue::from(NotRead::RETRY_AFTER_SECS);
-            answer.headers_mut().insert(RETRY_AFTER, seconds);
-            answer
+            not_now(&detail)
         }
         Found::One(_) | Found::Nothing => {
             let detail = format!("there is no incident {id}");
@@ -51,9 +47,13 @@ pub(super) fn not_found(id: &str, found: &Found) -> Response {
 }
 
 /// The log was not read.
-pub(super) fn not_read(error: NotRead) -> Response {
+pub(in crate::admin) fn not_read(error: NotRead) -> Response {
+    not_now(&error.to_string())
+}
+
+fn not_now(detail: &str) -> Response {
     let status = StatusCode::SERVICE_UNAVAILABLE;
-    let mut answer = problem(status, "support_log_busy", &error.to_string());
+    let mut answer = problem(status, "support_log_busy", detail);
     let seconds = HeaderValue::from(NotRead::RETRY_AFTER_SECS);
     answer.headers_mut().insert(RETRY_AFTER, seconds);
     answer

@@ -29,6 +29,7 @@ use tokio::time::{Instant, sleep};
 use super::{LIVE, row};
 use crate::{
     admin::{
+        api::trouble,
         door::{Stay, Visitor},
         house::House,
         query::Asked,
@@ -110,10 +111,7 @@ pub(super) async fn tail(
 ) -> Response {
     let asked = match Asked::parse(request.uri().query(), house.clock.micros(), &[LIVE]) {
         Ok(asked) => asked,
-        Err(error) => {
-            let detail = error.to_string();
-            return problem(StatusCode::BAD_REQUEST, "request_malformed", &detail);
-        }
+        Err(error) => return trouble::not_understood(&error),
     };
     let Some(place) = house.followers.place(&visitor.operator.id) else {
         return full();
@@ -125,8 +123,9 @@ pub(super) async fn tail(
         ..asked.filter
     };
     let begun = house.read(move |log| begin(log, &filter, after)).await;
-    let Ok((follow, missed, has_gap)) = begun else {
-        return full();
+    let (follow, missed, has_gap) = match begun {
+        Ok(begun) => begun,
+        Err(error) => return trouble::not_read(error),
     };
     let following = Following {
         follow,
