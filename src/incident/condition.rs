@@ -143,6 +143,11 @@ impl Condition {
         is_new.then(|| heard(&self.sync_failure).clone())
     }
 
+    /// Whether that is still so.
+    pub(super) fn is_unsynced(&self) -> bool {
+        self.is_unsynced.load(Ordering::Relaxed)
+    }
+
     /// It does again.
     pub(super) fn synced(&self) {
         self.is_unsynced.store(false, Ordering::Relaxed);

@@ -6,18 +6,24 @@
 //!
 //! **Invariant:** after a failed append the file ends where it ended before, at the latest when it is opened
 //! again; what a kill tore is closed off and told. A file that was moved or removed under us is noticed after
-//! the write, and the bytes are written again.
+//! the write, and the bytes are written again. What was written stays known as unsynced until a sync reached it or
+//! somebody else took that over, whatever became of the appender's own file.
 
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Seek, Write},
     os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use time::OffsetDateTime;
 
-use super::{line::MAX_LINE, reader::lines::Forward, sync::sync_data};
+use super::{
+    line::MAX_LINE,
+    reader::lines::Forward,
+    sync::{self, Files},
+};
 
 /// What a segment holds, and so how long one lasts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -154,8 +160,8 @@ pub(super) struct Appender {
     /// What a failed append could not take back: done at the next opening, before anything else is written.
     undo: Option<Undo>,
     mishaps: Vec<Mishap>,
-    /// Files, and a folder, that no sync has reached since they were written.
-    unsynced: Unsynced,
+    /// Files, and the folder of new ones, that no sync has reached since they were written.
+    unsynced: Files,
 }
 
 /// A file that holds more than its readers were promised.
@@ -175,20 +181,11 @@ impl Undo {
             opened => opened?,
         };
         let found = file.metadata()?;
-        if (found.dev(), found.ino()) == self.identity && self.length < found.len() {
+        if identity(&found) == self.identity && self.length < found.len() {
             file.set_len(self.length)?;
         }
         Ok(())
     }
-}
-
-#[derive(Debug, Default)]
-struct Unsynced {
-    is_written: bool,
-    /// Whether a file was made whose name is not safe yet.
-    is_named: bool,
-    /// The segment before, written and closed.
-    before: Option<File>,
 }
 
 /// How far the first number of a lost file is looked for: behind a line that cannot be read, too.
@@ -204,7 +201,7 @@ struct Numbered {
 struct Open {
     stamp: Stamp,
     path: PathBuf,
-    file: File,
+    file: Arc<File>,
     length: u64,
     identity: (u64, u64),
 }
@@ -218,7 +215,7 @@ impl Appender {
             open: None,
             undo: None,
             mishaps: Vec::new(),
-            unsynced: Unsynced::default(),
+            unsynced: Files::new(),
         }
     }
 
@@ -229,8 +226,7 @@ impl Appender {
             open.stamp.start_secs == first.start_secs && open.length < self.part_bytes
         };
         if !self.open.as_ref().is_some_and(fits) {
-            let before = self.open.take().filter(|_| self.unsynced.is_written);
-            self.unsynced.before = before.map(|open| open.file).or(self.unsynced.before.take());
+            self.open = None;
             self.open_last_of(first)?;
         }
         let open = self.open.as_ref().ok_or(io::ErrorKind::NotFound)?;
@@ -268,7 +264,13 @@ impl Appender {
             stamp.part = stamp.part.saturating_add(1);
         }
         let mut open = Open::at(self.folder.join(stamp.file_name(self.holds)), stamp)?;
-        self.unsynced.is_named |= open.length == 0;
+        // Of those that were dropped for their age or for space, nothing is left to be safe.
+        sync::forget_removed(&mut self.unsynced);
+        if open.length == 0 {
+            let folder = File::open(&self.folder)?;
+            let identity = identity(&folder.metadata()?);
+            self.unsynced.insert(identity, Arc::new(folder));
+        }
         if self.holds == Holds::Lines && open.close_torn_line()? {
             self.mishaps.push(Mishap::TornLine);
         }
@@ -281,9 +283,11 @@ impl Appender {
         self.ready(now_secs)?;
         let open = self.open.as_mut().ok_or(io::ErrorKind::NotFound)?;
         let length = open.length;
+        if !bytes.is_empty() {
+            self.unsynced.insert(open.identity, Arc::clone(&open.file));
+        }
         let written = open.append(bytes);
         let is_in_place = written.is_ok() && open.is_in_place();
-        self.unsynced.is_written |= !bytes.is_empty();
         if is_in_place {
             return Ok(());
         }
@@ -303,38 +307,24 @@ impl Appender {
         written
     }
 
-    /// Makes what was written safe against a power cut.
+    /// Makes what was written safe against a power cut; what fails is tried again by the next.
     pub(super) fn sync(&mut self) -> io::Result<()> {
-        for file in self.unsynced_files()? {
-            sync_data(&file)?;
-        }
-        self.is_synced();
-        Ok(())
+        sync::sync_all(&mut self.unsynced)
     }
 
     /// The files that have to be synced, and the folder if a name in it is new; for whoever has the time.
-    pub(super) fn unsynced_files(&self) -> io::Result<Vec<File>> {
-        let mut files = Vec::new();
-        if let Some(before) = &self.unsynced.before {
-            files.push(before.try_clone()?);
-        }
-        if let Some(open) = self.open.as_ref().filter(|_| self.unsynced.is_written) {
-            files.push(open.file.try_clone()?);
-        }
-        if self.unsynced.is_named {
-            files.push(File::open(&self.folder)?);
-        }
-        Ok(files)
+    pub(super) fn unsynced(&self) -> &Files {
+        &self.unsynced
     }
 
-    /// They are synced, or somebody is at it.
-    pub(super) fn is_synced(&mut self) {
-        self.unsynced = Unsynced::default();
+    /// Somebody else answers for them now.
+    pub(super) fn handed_over(&mut self) {
+        self.unsynced.clear();
     }
 
-    /// The sync of what was handed over failed: it counts as not done.
-    pub(super) fn is_unsynced_again(&mut self) {
-        self.unsynced.is_written = true;
+    /// Nobody else answers for them any more.
+    pub(super) fn handed_back(&mut self, files: Files) {
+        self.unsynced.extend(files);
     }
 
     /// Whether the file written last is still where readers look for it.
@@ -368,8 +358,8 @@ impl Open {
             stamp,
             path,
             length: found.len(),
-            identity: (found.dev(), found.ino()),
-            file,
+            identity: identity(&found),
+            file: Arc::new(file),
         })
     }
 
@@ -388,7 +378,7 @@ impl Open {
     }
 
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.file.write_all(bytes)?;
+        (&*self.file).write_all(bytes)?;
         self.length += bytes.len() as u64;
         Ok(())
     }
@@ -407,8 +397,8 @@ impl Open {
 
     /// Number of the first line, wherever the file is by now.
     fn first_seq(&self) -> Option<u64> {
-        (&self.file).rewind().ok()?;
-        let mut lines = Forward::new(&self.file, 0);
+        (&*self.file).rewind().ok()?;
+        let mut lines = Forward::new(&*self.file, 0);
         while lines.offset() <= FIRST_LINES {
             let line = lines.next_line().ok()??;
             let numbered = line.map(|line| serde_json::from_slice::<Numbered>(&line));
@@ -420,8 +410,13 @@ impl Open {
     }
 
     fn is_in_place(&self) -> bool {
-        fs::metadata(&self.path).is_ok_and(|found| (found.dev(), found.ino()) == self.identity)
+        fs::metadata(&self.path).is_ok_and(|found| identity(&found) == self.identity)
     }
+}
+
+/// What a file is, wherever it is moved.
+fn identity(found: &fs::Metadata) -> (u64, u64) {
+    (found.dev(), found.ino())
 }
 
 #[cfg(test)]
@@ -464,6 +459,66 @@ mod tests {
             .map(|stamp| stamp.part)
             .collect();
         assert_eq!(parts, [0, 1, 2]);
+    }
+
+    #[test]
+    fn what_was_written_is_unsynced_across_part_changes_until_a_sync() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut lines = Appender::new(folder.path().into(), Holds::Lines, 8);
+
+        for line in ["{\"a\":1}\n", "{\"b\":2}\n", "{\"c\":3}\n"] {
+            lines.append(line.as_bytes(), NOON).unwrap();
+        }
+
+        let mut expected: Vec<(u64, u64)> = list(folder.path(), Holds::Lines)
+            .unwrap()
+            .iter()
+            .map(|stamp| folder.path().join(stamp.file_name(Holds::Lines)))
+            .chain([folder.path().to_owned()])
+            .map(|path| identity(&fs::metadata(path).unwrap()))
+            .collect();
+        let mut unsynced: Vec<(u64, u64)> = lines.unsynced().keys().copied().collect();
+        expected.sort_unstable();
+        unsynced.sort_unstable();
+        assert_eq!(unsynced, expected);
+        assert_eq!(unsynced.len(), 4);
+        lines.sync().unwrap();
+        assert!(lines.unsynced().is_empty());
+    }
+
+    #[test]
+    fn what_was_written_before_a_failure_is_unsynced_still() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder
+            .path()
+            .join(Stamp::at(Holds::Lines, NOON).file_name(Holds::Lines));
+        let mut lines = Appender::new(folder.path().into(), Holds::Lines, 1_000);
+        lines.append(b"{\"a\":1}\n", NOON).unwrap();
+        let written = identity(&fs::metadata(&path).unwrap());
+        fs::rename(&path, folder.path().join("elsewhere")).unwrap();
+
+        lines.append(b"{\"b\":2}\n", NOON).unwrap();
+        lines.append(b"{\"b\":2}\n", NOON).unwrap();
+
+        assert!(lines.unsynced().contains_key(&written));
+        let anew = identity(&fs::metadata(&path).unwrap());
+        assert!(lines.unsynced().contains_key(&anew));
+    }
+
+    #[test]
+    fn a_segment_that_was_dropped_meanwhile_is_no_longer_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder
+            .path()
+            .join(Stamp::at(Holds::Lines, NOON).file_name(Holds::Lines));
+        let mut lines = Appender::new(folder.path().into(), Holds::Lines, 8);
+        lines.append(b"{\"a\":1}\n", NOON).unwrap();
+        let dropped = identity(&fs::metadata(&path).unwrap());
+        fs::remove_file(&path).unwrap();
+
+        lines.append(b"{\"b\":2}\n", NOON).unwrap();
+
+        assert!(!lines.unsynced().contains_key(&dropped));
     }
 
     #[test]

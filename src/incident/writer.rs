@@ -272,26 +272,34 @@ impl Writer {
 
     /// Has what was written since synced by the thread beside, if its time has come.
     fn sync_beside(&mut self) {
-        let (Fsync::Interval(interval), Some(syncer)) = (self.settings.fsync, &self.syncer) else {
-            return;
+        let interval = match self.settings.fsync {
+            Fsync::Interval(interval) => interval,
+            // Each write waits for it.
+            Fsync::Always => return,
+            // The system answers for it.
+            Fsync::Never => {
+                self.lines.handed_over();
+                self.bodies.handed_over();
+                return;
+            }
         };
         if let Some(failure) = self.shared.condition.take_sync_failure() {
             let now_micros = self.clock.micros();
             self.notes
                 .unsynced(self.syncing_lines, now_micros, &failure);
-            self.lines.is_unsynced_again();
-            self.bodies.is_unsynced_again();
         }
         if self.synced.elapsed() < interval {
             return;
         }
-        let mut files = Vec::new();
-        for appender in [&mut self.lines, &mut self.bodies] {
-            files.extend(appender.unsynced_files().unwrap_or_default());
-        }
-        if !files.is_empty() && syncer.take(files).is_ok() {
-            self.lines.is_synced();
-            self.bodies.is_synced();
+        let mut files = self.lines.unsynced().clone();
+        let bodies = self.bodies.unsynced().iter();
+        files.extend(bodies.map(|(identity, file)| (*identity, Arc::clone(file))));
+        // What failed before is the thread's: it is asked again though nothing is added.
+        let is_asked = !files.is_empty() || self.shared.condition.is_unsynced();
+        let syncer = self.syncer.as_ref().filter(|_| is_asked);
+        if syncer.is_some_and(|syncer| syncer.take(files).is_ok()) {
+            self.lines.handed_over();
+            self.bodies.handed_over();
             self.syncing_lines = std::mem::take(&mut self.unsynced_lines);
             self.synced = Instant::now();
         }
@@ -299,7 +307,8 @@ impl Writer {
 
     /// Waits until the disk has what was written.
     fn confirm(&mut self) -> io::Result<()> {
-        let confirmed = self.bodies.sync().and_then(|()| self.lines.sync());
+        let (bodies, lines) = (self.bodies.sync(), self.lines.sync());
+        let confirmed = bodies.and(lines);
         if confirmed.is_ok() {
             self.unsynced_lines = 0;
             self.shared.extent.synced(self.clock.micros());
@@ -310,7 +319,7 @@ impl Writer {
     /// At the end: nothing is left to the system, if syncing is asked for at all.
     fn last_sync(&mut self) {
         if let Some(syncer) = self.syncer.take() {
-            syncer.close();
+            self.lines.handed_back(syncer.close());
         }
         if self.settings.fsync != Fsync::Never {
             let confirmed = self.confirm();
