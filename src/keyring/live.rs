@@ -10,7 +10,7 @@ use std::{
     },
 };
 
-use dashmap::DashMap;
+use dashmap::{DashMap, Entry};
 
 use super::{Fingerprint, KeyRing};
 
@@ -22,7 +22,7 @@ pub struct LiveSecrets(Arc<Live>);
 struct Live {
     ring: KeyRing,
     tags: DashMap<u64, Fingerprint>,
-    /// Rises with every secret that is added.
+    /// Rises with every secret that was not alive before.
     generation: AtomicU64,
 }
 
@@ -47,21 +47,29 @@ impl LiveSecrets {
     /// Adds a secret by its value; only the fingerprint is kept.
     pub fn add(&self, secret: &[u8]) -> Fingerprint {
         let tag = self.0.ring.tag(secret);
-        let entry = self.0.tags.entry(tag);
-        let fingerprint = entry.or_insert_with(|| Fingerprint::from_tag(tag)).clone();
-        self.0.generation.fetch_add(1, Ordering::Release);
-        fingerprint
+        self.insert(tag, || Fingerprint::from_tag(tag))
     }
 
     /// Adds a secret that is known by its fingerprint alone, such as a caller's key after a restart.
     pub fn add_known(&self, fingerprint: &Fingerprint) {
         if let Some(tag) = tag_of(fingerprint) {
-            self.0.tags.insert(tag, fingerprint.clone());
-            self.0.generation.fetch_add(1, Ordering::Release);
+            self.insert(tag, || fingerprint.clone());
         }
     }
 
-    /// Another number whenever a secret was added: until then, what was no live secret is none.
+    /// The tag first, then the generation, and both before anybody else who adds the same goes on.
+    fn insert(&self, tag: u64, fingerprint: impl FnOnce() -> Fingerprint) -> Fingerprint {
+        match self.0.tags.entry(tag) {
+            Entry::Occupied(known) => known.get().clone(),
+            Entry::Vacant(place) => {
+                let added = place.insert(fingerprint());
+                self.0.generation.fetch_add(1, Ordering::Release);
+                added.clone()
+            }
+        }
+    }
+
+    /// Another number whenever a secret became alive: until then, what was no live secret is none.
     pub fn generation(&self) -> u64 {
         self.0.generation.load(Ordering::Acquire)
     }

@@ -121,6 +121,26 @@ fn another_ring_is_told_by_the_check_value() {
 }
 
 #[test]
+fn the_generation_of_live_secrets_rises_only_when_one_is_new() {
+    let live = LiveSecrets::new(KeyRing::random());
+    let mut generations = vec![live.generation()];
+    let mut note = |live: &LiveSecrets| generations.push(live.generation());
+
+    let fingerprint = live.add(b"AQX");
+    note(&live);
+    assert_eq!(live.add(b"AQX"), fingerprint);
+    live.add_known(&fingerprint);
+    note(&live);
+    live.add_known(&live.fingerprint(b"AQY"));
+    note(&live);
+    live.remove(&fingerprint);
+    live.add(b"AQX");
+    note(&live);
+
+    assert_eq!(generations, [0, 1, 1, 2, 3]);
+}
+
+#[test]
 fn live_secrets_are_found_by_value_until_removed() {
     let ring = KeyRing::random();
     let live = LiveSecrets::new(ring.clone());
