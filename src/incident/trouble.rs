@@ -36,9 +36,8 @@ impl Trouble {
     /// Members for whom such a trip was made in the last while, at most 1,000.
     pub fn members_within(&self, last: Duration) -> usize {
         let now = Instant::now();
-        let mut members = self.members();
-        members.retain(|_, at| now.saturating_duration_since(*at) <= last);
-        members.len()
+        let is_late = |at: &&Instant| now.saturating_duration_since(**at) <= last;
+        self.members().values().filter(is_late).count()
     }
 
     /// Takes an incident into account.
@@ -50,11 +49,20 @@ impl Trouble {
         }
         self.failed.fetch_add(failed, Ordering::Relaxed);
         if let Some(member) = &incident.member {
-            let mut members = self.members();
-            if members.len() < REMEMBERED || members.contains_key(member) {
-                members.insert(member.clone(), Instant::now());
+            self.hit(member);
+        }
+    }
+
+    /// Remembers `member`, in the place of the one that was hit longest ago if there is no room.
+    fn hit(&self, member: &Member) {
+        let mut members = self.members();
+        if members.len() >= REMEMBERED && !members.contains_key(member) {
+            let oldest = members.iter().min_by_key(|(_, at)| **at);
+            if let Some(oldest) = oldest.map(|(member, _)| member.clone()) {
+                members.remove(&oldest);
             }
         }
+        members.insert(member.clone(), Instant::now());
     }
 
     fn members(&self) -> MutexGuard<'_, HashMap<Member, Instant>> {
@@ -68,5 +76,44 @@ fn is_linkedins(trip: &Attempt) -> bool {
         (Some((Broken::RequestBody | Broken::Abandoned | Broken::RefusedStream, _)), _) => false,
         (Some(_), _) => true,
         (None, status) => status.is_some_and(|status| status.is_server_error()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn member(name: &str) -> Member {
+        Member {
+            application: "default".parse().unwrap(),
+            name: Some(name.parse().unwrap()),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_short_window_takes_nothing_from_a_longer_one() {
+        let trouble = Trouble::default();
+        trouble.hit(&member("ada"));
+        tokio::time::advance(Duration::from_secs(60)).await;
+        trouble.hit(&member("grace"));
+
+        let short = trouble.members_within(Duration::from_secs(30));
+        let long = trouble.members_within(Duration::from_secs(120));
+
+        assert_eq!((short, long), (1, 2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_member_hit_longest_ago_makes_room() {
+        let trouble = Trouble::default();
+        for n in 0..=REMEMBERED {
+            trouble.hit(&member(&format!("m{n}")));
+            tokio::time::advance(Duration::from_secs(1)).await;
+        }
+
+        let members = trouble.members();
+        assert_eq!(members.len(), REMEMBERED);
+        assert!(!members.contains_key(&member("m0")));
+        assert!(members.contains_key(&member(&format!("m{REMEMBERED}"))));
     }
 }
