@@ -234,6 +234,15 @@ impl Build {
         self.file.optimize()
     }
 
+    /// Waits until the disk has what was filled elsewhere: no commit did. Before it is put into its place, and
+    /// before the lock for that is taken.
+    pub(super) fn settle(&self) -> io::Result<()> {
+        match &self.unfinished {
+            Some(unfinished) => File::open(&unfinished.path)?.sync_all(),
+            None => Ok(()),
+        }
+    }
+
     /// Closes the file so that it stands alone; one that is not in its place is given to be put there.
     pub(super) fn seal(self) -> Result<Option<Unfinished>, Unusable> {
         let _lock = self.lock()?;

@@ -353,6 +353,7 @@ impl Work {
             if Some(stamp) != newest {
                 build.optimize()?;
             }
+            build.settle()?;
             let Some(lock) = Alone::at_once(&self.folder)? else {
                 return Ok(Done::Waits);
             };

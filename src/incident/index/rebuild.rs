@@ -4,8 +4,7 @@
 //! long as that file takes to be put into its place, never while it is filled.
 
 use std::{
-    fs::{self, File},
-    io,
+    fs, io,
     path::Path,
     sync::{Mutex, PoisonError},
     time::Duration,
@@ -56,12 +55,11 @@ pub fn rebuild(
     threads: usize,
     told: impl Fn(&Rebuilt) + Sync,
 ) -> io::Result<Vec<Rebuilt>> {
-    let mut stamps = list(folder, Holds::Lines)?;
+    let stamps = list(folder, Holds::Lines)?;
     if !stamps.is_empty() {
         open_lock(folder)?;
     }
-    // The newest is taken first, from the end.
-    stamps.sort_unstable();
+    // They come sorted: the newest is taken first, from the end.
     let (left, done) = (Mutex::new(stamps), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {
         for _ in 0..threads.max(1) {
@@ -107,12 +105,11 @@ fn fill(folder: &Path, stamp: Stamp, rebuilt: &mut Rebuilt) -> Result<(), Unusab
     let mut build = Build::begin(folder, stamp)?;
     while build.step(STEP_LINES, Instant::now() + NO_LIMIT)? == Step::More {}
     build.optimize()?;
+    build.settle()?;
     let through = build.through();
     let Some(unfinished) = build.seal()? else {
         return Err(Unusable::Replaced);
     };
-    // It was filled without waiting for the disk.
-    File::open(&unfinished.path)?.sync_all()?;
     rebuilt.index_bytes = fs::metadata(&unfinished.path)?.len();
     rebuilt.lines = through.lines;
     rebuilt.skipped = through.skipped;

@@ -237,6 +237,7 @@ fn far() -> Instant {
 fn index(world: &World, stamp: Stamp, lines: usize) {
     let mut build = Build::begin(world.folder(), stamp).unwrap();
     build.step(lines, far()).unwrap();
+    build.settle().unwrap();
     let filled = build.seal().unwrap().unwrap();
     let lock = Alone::wait(world.folder()).unwrap();
     filled.install(world.folder(), &lock).unwrap();
