@@ -17,10 +17,7 @@ use hyper_util::{
     rt::TokioIo,
 };
 use rustls::{ClientConfig, RootCertStore, pki_types::ServerName};
-use tokio::{
-    net::TcpStream,
-    time::{Instant, timeout},
-};
+use tokio::{net::TcpStream, time::timeout};
 use tokio_rustls::TlsConnector;
 use tower::{Service as _, ServiceExt as _};
 
@@ -252,10 +249,11 @@ impl Dialer {
         alpn: Alpn,
         times: &Timed,
     ) -> Result<Dialed, DialError> {
-        let began = Instant::now();
+        let running = times.tcp();
         let tcp = self.tcp(target, times).await;
-        if !matches!(tcp, Err(DialError::Dns(_))) {
-            times.tcp_ended(began);
+        match tcp {
+            Err(DialError::Dns(_)) => running.was_not_reached(),
+            _ => drop(running),
         }
         let tcp = tcp?;
         if !target.is_tls() {
@@ -270,11 +268,11 @@ impl Dialer {
         };
         let name = ServerName::try_from(target.host.clone())
             .map_err(|error| DialError::Tls(error.to_string()))?;
-        let began = Instant::now();
+        let running = times.tls();
         let shaken = TlsConnector::from(Arc::clone(config))
             .connect(name, tcp)
             .await;
-        times.tls_ended(began);
+        drop(running);
         let tls = shaken.map_err(|error| DialError::Tls(error.to_string()))?;
         let is_http2 = tls.get_ref().1.alpn_protocol() == Some(b"h2");
         Ok(Dialed {
@@ -396,5 +394,27 @@ mod tests {
         for text in ["https://www.linkedin.com/oauth/v2", "http://127.0.0.1:9000"] {
             assert_eq!(text.parse::<BaseUrl>().unwrap().to_string(), text);
         }
+    }
+
+    #[tokio::test]
+    async fn a_step_that_never_ends_is_timed_until_it_is_given_up() {
+        let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let target = format!("https://{}", silent.local_addr().unwrap());
+        let settings = Settings {
+            ca_file: None,
+            proxy_url: None,
+            proxy_authorization: None,
+            connect_time: Duration::from_millis(50),
+        };
+        let (dialer, times) = (Dialer::new(settings).unwrap(), Timed::default());
+
+        let dialed = dialer
+            .dial_timed(&target.parse().unwrap(), Alpn::Http1, &times)
+            .await;
+
+        assert!(matches!(dialed, Err(DialError::Timeout(_))));
+        let steps = times.steps();
+        assert!(steps.connect.is_some() && steps.dns.is_none(), "{steps:?}");
+        assert!(steps.tls > Some(Duration::from_millis(10)), "{steps:?}");
     }
 }

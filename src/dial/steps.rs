@@ -4,10 +4,7 @@
 
 use std::{
     pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, OnceLock},
     task::{Context, Poll},
     time::Duration,
 };
@@ -22,43 +19,68 @@ use crate::exchange::Steps;
 #[derive(Clone, Debug, Default)]
 pub struct Timed(Arc<Times>);
 
-/// Microseconds and one more; zero: not taken.
 #[derive(Debug, Default)]
 struct Times {
-    dns: AtomicU64,
-    connect: AtomicU64,
-    tls: AtomicU64,
-}
-
-fn put(time: &AtomicU64, spent: Duration) {
-    let micros = u64::try_from(spent.as_micros()).unwrap_or(u64::MAX - 1);
-    time.store(micros.saturating_add(1), Ordering::Relaxed);
-}
-
-fn taken(time: &AtomicU64) -> Option<Duration> {
-    let micros = time.load(Ordering::Relaxed).checked_sub(1)?;
-    Some(Duration::from_micros(micros))
+    dns: OnceLock<Duration>,
+    connect: OnceLock<Duration>,
+    tls: OnceLock<Duration>,
 }
 
 impl Timed {
     /// What was taken down so far.
     pub fn steps(&self) -> Steps {
         Steps {
-            dns: taken(&self.0.dns),
-            connect: taken(&self.0.connect),
-            tls: taken(&self.0.tls),
+            dns: self.0.dns.get().copied(),
+            connect: self.0.connect.get().copied(),
+            tls: self.0.tls.get().copied(),
         }
     }
 
-    /// TCP ended, well or not; what DNS took of that is its own.
-    pub(super) fn tcp_ended(&self, began: Instant) {
-        let dns = taken(&self.0.dns).unwrap_or_default();
-        put(&self.0.connect, began.elapsed().saturating_sub(dns));
+    /// TCP begins; what DNS takes of it is its own.
+    pub(super) fn tcp(&self) -> Running<'_> {
+        Running::new(&self.0.connect, Some(&self.0.dns))
     }
 
-    /// The handshake ended, well or not.
-    pub(super) fn tls_ended(&self, began: Instant) {
-        put(&self.0.tls, began.elapsed());
+    /// The handshake begins.
+    pub(super) fn tls(&self) -> Running<'_> {
+        Running::new(&self.0.tls, None)
+    }
+}
+
+/// A step under way: its end, or that it is given up, is taken down when this is dropped.
+#[derive(Debug)]
+pub(super) struct Running<'t> {
+    time: Option<&'t OnceLock<Duration>>,
+    inner: Option<&'t OnceLock<Duration>>,
+    began: Instant,
+}
+
+impl<'t> Running<'t> {
+    fn new(time: &'t OnceLock<Duration>, inner: Option<&'t OnceLock<Duration>>) -> Self {
+        Self {
+            time: Some(time),
+            inner,
+            began: Instant::now(),
+        }
+    }
+
+    /// It was not reached: an earlier step failed.
+    pub(super) fn was_not_reached(mut self) {
+        self.time = None;
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        let inner = self.inner.and_then(OnceLock::get).copied();
+        if let Some(time) = self.time {
+            let spent = self
+                .began
+                .elapsed()
+                .saturating_sub(inner.unwrap_or_default());
+            // Each step is taken once a dial: the first time stays.
+            time.set(spent).ok();
+        }
     }
 }
 
@@ -88,12 +110,10 @@ impl Service<Name> for TimedResolver {
     }
 
     fn call(&mut self, name: Name) -> Self::Future {
-        let began = Instant::now();
         let (asking, times) = (self.inner.call(name), self.times.clone());
         Box::pin(async move {
-            let found = asking.await;
-            put(&times.0.dns, began.elapsed());
-            found
+            let _running = Running::new(&times.0.dns, None);
+            asking.await
         })
     }
 }
