@@ -27,6 +27,8 @@ use tower::{Layer, Service, layer::layer_fn, service_fn};
 
 use crate::exchange::Outcome;
 
+mod timing;
+
 use super::{
     Call,
     answer::{Answer, AnswerBody},
@@ -198,7 +200,7 @@ fn finish(thread: &Thread, exchange: &Exchange, answer: &mut Answer) {
             HeaderValue::from_static("unknown"),
         );
     }
-    if let Ok(timing) = HeaderValue::from_bytes(server_timing(exchange).as_slice()) {
+    if let Ok(timing) = HeaderValue::from_bytes(timing::line(exchange).as_slice()) {
         headers.append(SERVER_TIMING.clone(), timing);
     }
     if !headers.contains_key(DATE) {
@@ -219,94 +221,4 @@ fn date(thread: &Thread) -> HeaderValue {
     let now: std::time::SystemTime = thread.clock.now().into();
     HeaderValue::from_str(&httpdate::fmt_http_date(now))
         .unwrap_or_else(|_| HeaderValue::from_static("Thu, 01 Jan 1970 00:00:00 GMT"))
-}
-
-/// `linkgate;dur=0.1, token;dur=0, linkedin;dur=40.2`, in milliseconds.
-fn server_timing(exchange: &Exchange) -> Line {
-    let (linkedin, token) = (exchange.linkedin_time.get(), exchange.token_time.get());
-    let mut line = Line::default();
-    line.push(b"linkgate;dur=");
-    line.push_millis(exchange.own_time());
-    if !token.is_zero() {
-        line.push(b", token;dur=");
-        line.push_millis(token);
-    }
-    line.push(b", linkedin;dur=");
-    line.push_millis(linkedin);
-    line
-}
-
-/// A header's value under construction: without an allocation and without the formatting machinery.
-struct Line {
-    bytes: [u8; Self::ROOM],
-    length: usize,
-}
-
-impl Default for Line {
-    fn default() -> Self {
-        Self {
-            bytes: [0; Self::ROOM],
-            length: 0,
-        }
-    }
-}
-
-impl Line {
-    /// Three names and three times of at most 24 characters.
-    const ROOM: usize = 128;
-
-    fn as_slice(&self) -> &[u8] {
-        self.bytes.get(..self.length).unwrap_or_default()
-    }
-
-    /// Adds `part`; what finds no room is left out.
-    fn push(&mut self, part: &[u8]) {
-        let end = self.length + part.len();
-        if let Some(room) = self.bytes.get_mut(self.length..end) {
-            room.copy_from_slice(part);
-            self.length = end;
-        }
-    }
-
-    /// Adds milliseconds with three places.
-    fn push_millis(&mut self, spent: Duration) {
-        let mut rest = u64::try_from(spent.as_micros()).unwrap_or(u64::MAX);
-        let mut digits = [b'0'; 24];
-        let mut length = 0;
-        for (place, digit) in digits.iter_mut().rev().enumerate() {
-            if place == 3 {
-                *digit = b'.';
-            } else {
-                *digit = b'0' + u8::try_from(rest % 10).unwrap_or(0);
-                rest /= 10;
-            }
-            length += 1;
-            if rest == 0 && length >= 5 {
-                break;
-            }
-        }
-        self.push(digits.get(digits.len() - length..).unwrap_or_default());
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn milliseconds_have_three_places() {
-        for (micros, expected) in [
-            (0, "0.000"),
-            (7, "0.007"),
-            (999, "0.999"),
-            (1_000, "1.000"),
-            (1_234, "1.234"),
-            (12_345_678, "12345.678"),
-            (u64::MAX, "18446744073709551.615"),
-        ] {
-            let mut line = Line::default();
-            line.push_millis(Duration::from_micros(micros));
-            assert_eq!(std::str::from_utf8(line.as_slice()).unwrap(), expected);
-        }
-    }
 }

@@ -27,6 +27,14 @@ async fn a_fresh_connection_tells_its_steps_and_a_pooled_one_that_it_was() {
     let fresh = gateway.get("/v2/userinfo", "ada").await;
     let pooled = gateway.get("/v2/userinfo", "ada").await;
 
+    let told = |reply: &crate::support::Reply, part: &str| {
+        let timing = reply.header("server-timing").unwrap();
+        assert!(timing.contains("linkedin;dur="), "{timing}");
+        timing.contains(part)
+    };
+    for part in ["connect;dur=", "tls;dur="] {
+        assert!(told(&fresh, part) && !told(&pooled, part), "{part}");
+    }
     let fresh = &times(&gateway.incident(fresh.id()))[0];
     let steps = ms(fresh, "connect_ms") + ms(fresh, "tls_ms");
     assert!(
@@ -122,6 +130,13 @@ async fn waits_stand_before_the_attempt_that_they_delayed() {
     assert!(
         ms(&waited[0], "ended_ms") < 1_000.0,
         "the wait is none of the first attempt's: {waited:?}"
+    );
+    let timing = second.header("server-timing").unwrap();
+    let linkedin_ms: f64 = timing.rsplit('=').next().unwrap().parse().unwrap();
+    assert!(timing.contains("wait;dur=1000.000, "), "{timing}");
+    assert!(
+        linkedin_ms < 1_000.0,
+        "the wait is not LinkedIn's answering: {timing}"
     );
     let timing = first.header("server-timing").unwrap();
     for part in ["linkgate;dur=", "token;dur=", "linkedin;dur="] {
