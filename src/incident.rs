@@ -62,6 +62,7 @@ mod writer;
 
 pub use extent::Figures;
 pub use ledger::Write;
+pub use record::micros_of;
 pub use self_test::SelfTest;
 pub use sync::Fsync;
 pub use trouble::Trouble;

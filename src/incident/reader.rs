@@ -36,6 +36,7 @@ pub use find::{Found, SHORTEST_PREFIX, begins_id};
 pub use follow::Follow;
 pub use listing::Listing;
 pub use record::Record;
+pub(super) use record::{header, headers};
 pub use search::{Cursor, IndexedThrough, MOST, Page};
 pub use signatures::{Group, MOST_SIGNATURES, PARTS, Window};
 pub use stats::{Count, Hour, MOST_COUNTS, Stats};

@@ -4,7 +4,7 @@
 //! there is no second way into a line.
 
 use serde::Serialize;
-use time::OffsetDateTime;
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::{
     Incident, Settings, advice,
@@ -289,6 +289,12 @@ impl Record {
             }
         }
     }
+}
+
+/// Reads a time as [`timestamp`] writes it, or any other of RFC 3339: Unix microseconds.
+pub fn micros_of(time: &str) -> Option<i64> {
+    let time = OffsetDateTime::parse(time, &Rfc3339).ok()?;
+    i64::try_from(time.unix_timestamp_nanos() / 1_000).ok()
 }
 
 /// RFC 3339 in UTC with microseconds.

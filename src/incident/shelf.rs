@@ -90,6 +90,14 @@ impl Shelf {
     }
 }
 
+/// Segment, offset and length that a record names.
+pub(super) fn place(reference: &str) -> Option<(Stamp, u64, u64)> {
+    let mut parts = reference.split(':');
+    let stamp = Stamp::parse(Holds::Bodies, parts.next()?)?;
+    let (offset, length) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+    parts.next().is_none().then_some((stamp, offset, length))
+}
+
 fn associated(reference: &str) -> String {
     format!("body:{reference}")
 }
@@ -97,15 +105,8 @@ fn associated(reference: &str) -> String {
 /// Reads and opens the body at `reference` below the log's `folder`.
 pub(super) fn open(folder: &Path, reference: &str, key: &DataKey) -> Result<Vec<u8>, NoBody> {
     let misnamed = || NoBody::Misnamed(reference.to_owned());
-    let mut parts = reference.split(':');
-    let (Some(segment), Some(offset), Some(_), None) =
-        (parts.next(), parts.next(), parts.next(), parts.next())
-    else {
-        return Err(misnamed());
-    };
     // Only what reads as a stamp becomes part of a path.
-    let stamp = Stamp::parse(Holds::Bodies, segment).ok_or_else(misnamed)?;
-    let offset: u64 = offset.parse().map_err(|_error| misnamed())?;
+    let (stamp, offset, _length) = place(reference).ok_or_else(misnamed)?;
     let path = folder.join(FOLDER).join(stamp.file_name(Holds::Bodies));
     let file = match File::open(path) {
         Ok(file) => file,

@@ -5,7 +5,7 @@
 use serde_json::Value;
 
 use super::Around;
-use crate::incident::reader::Record;
+use crate::incident::reader::{Record, header};
 
 /// Longest piece of foreign text in a finding.
 const LONGEST: usize = 400;
@@ -128,15 +128,6 @@ impl<'a> Case<'a> {
             message.unwrap_or_default()
         ))
     }
-}
-
-fn header<'a>(message: &'a Value, name: &str) -> Option<&'a str> {
-    let headers = message.get("headers")?.as_array()?;
-    let is_it = |header: &&'a Value| {
-        let has = header.get(0).and_then(Value::as_str);
-        has.is_some_and(|has| has.eq_ignore_ascii_case(name))
-    };
-    headers.iter().find(is_it)?.get(1)?.as_str()
 }
 
 /// Path and query of a target in any of its forms.

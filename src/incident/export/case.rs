@@ -1,4 +1,4 @@
-//! A record as the forms ask it: its attempts, its headers, and what is left of its bodies.
+//! A record as the forms ask it: its times, and what is left of its bodies.
 
 use serde_json::Value;
 
@@ -52,27 +52,6 @@ pub(super) fn is_cut(message: &Value) -> bool {
     is("/body/truncated")
 }
 
-/// The headers of the request, an attempt, what an attempt sent, or the answer.
-pub(super) fn headers(message: &Value) -> impl Iterator<Item = (&str, &str)> {
-    let headers = message.get("headers").and_then(Value::as_array);
-    headers.into_iter().flatten().filter_map(|header| {
-        let part = |at| header.get(at).and_then(Value::as_str);
-        Some((part(0)?, part(1)?))
-    })
-}
-
-/// The first value of a header, whatever its case.
-pub(super) fn header<'a>(message: &'a Value, name: &str) -> Option<&'a str> {
-    let is_it = |(found, _): &(&str, &str)| found.eq_ignore_ascii_case(name);
-    headers(message).find(is_it).map(|(_, value)| value)
-}
-
-/// The trips to LinkedIn.
-pub(super) fn attempts(record: &Record) -> &[Value] {
-    let attempts = record.json().get("attempts").and_then(Value::as_array);
-    attempts.map_or(&[], Vec::as_slice)
-}
-
 pub(super) fn text<'a>(json: &'a Value, path: &str) -> Option<&'a str> {
     json.pointer(path)?.as_str()
 }
@@ -100,7 +79,7 @@ pub(super) fn began(record: &Record, attempt: &Value) -> Option<i64> {
 pub(super) fn bodies(record: &Record) -> impl Iterator<Item = &Value> {
     let json = record.json();
     let messages = [json.get("request"), json.get("answer")];
-    let messages = messages.into_iter().flatten().chain(attempts(record));
+    let messages = messages.into_iter().flatten().chain(record.attempts());
     messages.filter_map(|message| message.get("body"))
 }
 

@@ -13,7 +13,10 @@ use super::{
     case::{self, Body},
     quote,
 };
-use crate::incident::{page::shown, reader::Record};
+use crate::incident::{
+    page::shown,
+    reader::{self, Record, header},
+};
 
 /// A script: one command for each record.
 pub(super) fn write(records: &[Record]) -> String {
@@ -143,7 +146,7 @@ impl Command {
     }
 
     fn headers(&mut self, request: &Value, is_latin1: bool) {
-        for (name, value) in case::headers(request) {
+        for (name, value) in reader::headers(request) {
             let lower = name.to_ascii_lowercase();
             if LEFT_OUT.contains(&lower.as_str()) {
                 continue;
@@ -165,7 +168,7 @@ impl Command {
             self.remark("its headers are not kept");
         }
         for own in CURLS_OWN {
-            if case::header(request, own).is_none() {
+            if header(request, own).is_none() {
                 self.option("--header", &format!("'{own}:'"));
             }
         }

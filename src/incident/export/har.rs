@@ -12,7 +12,10 @@ use super::{
     Refused,
     case::{self, Body},
 };
-use crate::incident::{reader::Record, record::timestamp};
+use crate::incident::{
+    reader::{self, Record, header},
+    record::timestamp,
+};
 
 /// The whole document.
 pub(super) fn write(records: &[Record]) -> Result<Vec<u8>, Refused> {
@@ -28,7 +31,7 @@ pub(super) fn write(records: &[Record]) -> Result<Vec<u8>, Refused> {
 }
 
 fn entries(record: &Record) -> Vec<Value> {
-    let attempts = case::attempts(record);
+    let attempts = record.attempts();
     if attempts.is_empty() {
         return vec![unsent(record)];
     }
@@ -54,9 +57,9 @@ fn entry(n: u64, record: &Record, attempt: &Value) -> Value {
         "comment": case::text(attempt, "/then").unwrap_or_default(),
         "_exchange_id": record.id(),
         "_attempt": n,
-        "_x_li_uuid": case::header(attempt, "x-li-uuid"),
-        "_x_li_request_id": case::header(attempt, "x-li-request-id"),
-        "_x_li_fabric": case::header(attempt, "x-li-fabric"),
+        "_x_li_uuid": header(attempt, "x-li-uuid"),
+        "_x_li_request_id": header(attempt, "x-li-request-id"),
+        "_x_li_fabric": header(attempt, "x-li-fabric"),
         "_token": attempt.get("token"),
         "_token_age_secs": attempt.get("token_age_secs"),
         "_error": attempt.get("error"),
@@ -70,7 +73,7 @@ fn unsent(record: &Record) -> Value {
     let none = Value::Null;
     let asked = record.json().get("request").unwrap_or(&none);
     let answer = record.json().get("answer").unwrap_or(&none);
-    let host = case::header(asked, "host").unwrap_or("linkgate.invalid");
+    let host = header(asked, "host").unwrap_or("linkgate.invalid");
     let target = case::text(asked, "/url").unwrap_or("/");
     let mut request = request(asked, asked, case::text(asked, "/version"));
     let url = match target.starts_with('/') {
@@ -151,7 +154,7 @@ fn request(head: &Value, body: &Value, version: Option<&str>) -> Value {
         "bodySize": size(body),
     });
     if case::bytes(body) > 0 {
-        let media_type = case::header(head, "content-type").unwrap_or_default();
+        let media_type = header(head, "content-type").unwrap_or_default();
         let mut data = json!({"mimeType": media_type});
         match Body::of(body) {
             Body::Text(text) => set(&mut data, "text", text.into()),
@@ -171,7 +174,7 @@ fn response(message: &Value, version: Option<&str>) -> Value {
     let status = case::number(message, "/status");
     let mut content = json!({
         "size": size(message).max(0),
-        "mimeType": case::header(message, "content-type").unwrap_or_default(),
+        "mimeType": header(message, "content-type").unwrap_or_default(),
     });
     match Body::of(message) {
         Body::Empty => {}
@@ -191,7 +194,7 @@ fn response(message: &Value, version: Option<&str>) -> Value {
         "cookies": [],
         "headers": headers(message),
         "content": content,
-        "redirectURL": address(case::header(message, "location").unwrap_or_default()),
+        "redirectURL": address(header(message, "location").unwrap_or_default()),
         "headersSize": -1,
         "bodySize": if status.is_some() { size(message) } else { -1 },
     })
@@ -227,7 +230,7 @@ fn size(message: &Value) -> i64 {
 
 fn headers(message: &Value) -> Value {
     let header = |(name, value)| json!({"name": name, "value": value});
-    case::headers(message).map(header).collect()
+    reader::headers(message).map(header).collect()
 }
 
 fn query(url: &str) -> Value {

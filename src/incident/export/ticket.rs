@@ -12,7 +12,11 @@ use super::{
     Circumstances, Standing,
     case::{self, Body},
 };
-use crate::incident::{page::shown, reader::Record, record::timestamp};
+use crate::incident::{
+    page::shown,
+    reader::{self, Record, header},
+    record::timestamp,
+};
 
 /// The whole text.
 pub(super) fn write(records: &[Record], beside: &Circumstances) -> String {
@@ -103,7 +107,7 @@ impl Ticket {
             "What happened",
             &format!("{happened}, at {time}. {verdict}"),
         );
-        let attempts = case::attempts(record);
+        let attempts = record.attempts();
         let failed = attempts.iter().filter(|attempt| is_failed(attempt)).count();
         self.row(
             "How often",
@@ -122,7 +126,7 @@ impl Ticket {
         let took = case::millis(attempt, "/timings/ended_ms")
             .or(case::millis(attempt, "/timings/first_byte_ms"));
         let took = took.map_or(String::new(), |took| format!(" after {took} ms"));
-        let uuid = case::header(attempt, "x-li-uuid");
+        let uuid = header(attempt, "x-li-uuid");
         let uuid = uuid.map_or(String::new(), |uuid| format!(", x-li-uuid {}", shown(uuid)));
         self.line(&format!("  {n}. {began}: {}{took}{uuid}", ending(attempt)));
     }
@@ -132,7 +136,7 @@ impl Ticket {
         self.row("  Request URL", &text("/sent/url"));
         self.row("  Method", &text("/sent/method"));
         self.line("  Headers:");
-        for (name, value) in attempt.get("sent").into_iter().flat_map(case::headers) {
+        for (name, value) in attempt.get("sent").into_iter().flat_map(reader::headers) {
             self.line(&format!("    {}: {}", shown(name), shown(value)));
         }
         if let Some(request) = record.json().get("request") {
@@ -162,7 +166,7 @@ impl Ticket {
     fn response(&mut self, attempt: &Value) {
         self.row("  Status", &ending(attempt));
         for name in ["x-li-uuid", "x-li-fabric", "x-li-request-id"] {
-            let value = case::header(attempt, name).unwrap_or("(none)");
+            let value = header(attempt, name).unwrap_or("(none)");
             self.row(&format!("  {name}"), &shown(value));
         }
         if attempt.get("status").is_some_and(Value::is_number) {
@@ -200,7 +204,7 @@ fn client_id(record: &Record) -> Option<&str> {
 
 /// The attempt that is told: the last one that went wrong, else the last.
 fn decisive(record: &Record) -> Option<&Value> {
-    let attempts = case::attempts(record);
+    let attempts = record.attempts();
     let failed = attempts.iter().rev().find(|attempt| is_failed(attempt));
     failed.or(attempts.last())
 }

@@ -2,7 +2,7 @@
 
 use memchr::memmem;
 
-use super::Record;
+use super::{Record, headers};
 use crate::incident::index::words::{self, Text, Word};
 
 /// All that is set must hold; a field left empty lets everything through.
@@ -217,21 +217,8 @@ fn has_header(record: &Record, name: &str, wanted: Option<&str>) -> bool {
     if record.text(&noted) == Some(wanted) {
         return true;
     }
-    let attempts = record
-        .json()
-        .pointer("/attempts")
-        .and_then(|all| all.as_array());
-    let is_wanted = |header: &serde_json::Value| {
-        let part = |n: usize| {
-            header
-                .get(n)
-                .and_then(|part| part.as_str())
-                .unwrap_or_default()
-        };
-        part(0).eq_ignore_ascii_case(name) && part(1) == wanted
-    };
-    attempts.into_iter().flatten().any(|attempt| {
-        let headers = attempt.get("headers").and_then(|all| all.as_array());
-        headers.is_some_and(|headers| headers.iter().any(is_wanted))
-    })
+    let is_wanted =
+        |(found, value): (&str, &str)| found.eq_ignore_ascii_case(name) && value == wanted;
+    let mut attempts = record.attempts().iter();
+    attempts.any(|attempt| headers(attempt).any(is_wanted))
 }

@@ -1,9 +1,8 @@
 //! One line of the log, asked by what it says.
 
 use serde_json::Value;
-use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-use crate::incident::line;
+use crate::incident::{line, micros_of};
 
 /// One line of the log.
 #[derive(Clone, Debug, PartialEq)]
@@ -58,8 +57,7 @@ impl Record {
 
     /// The same in Unix microseconds.
     pub fn micros(&self) -> Option<i64> {
-        let time = OffsetDateTime::parse(self.time()?, &Rfc3339).ok()?;
-        i64::try_from(time.unix_timestamp_nanos() / 1_000).ok()
+        micros_of(self.time()?)
     }
 
     /// The exchange's id; notes have none.
@@ -112,12 +110,7 @@ impl Record {
 
     /// The caller's own `X-Request-Id`.
     pub fn caller_request_id(&self) -> Option<&str> {
-        let headers = self.0.pointer("/request/headers")?.as_array()?;
-        let is_it = |header: &&Value| {
-            let name = header.get(0).and_then(Value::as_str);
-            name.is_some_and(|name| name.eq_ignore_ascii_case("x-request-id"))
-        };
-        headers.iter().find(is_it)?.get(1)?.as_str()
+        header(self.0.get("request")?, "x-request-id")
     }
 
     /// Name of the caller.
@@ -154,4 +147,19 @@ impl Record {
     pub fn signature(&self) -> Option<&str> {
         self.text("/signature")
     }
+}
+
+/// The headers of the request, an attempt, what an attempt sent, or the answer.
+pub(in crate::incident) fn headers(message: &Value) -> impl Iterator<Item = (&str, &str)> {
+    let headers = message.get("headers").and_then(Value::as_array);
+    headers.into_iter().flatten().filter_map(|header| {
+        let part = |at| header.get(at).and_then(Value::as_str);
+        Some((part(0)?, part(1)?))
+    })
+}
+
+/// The first value of a header, whatever its case.
+pub(in crate::incident) fn header<'a>(message: &'a Value, name: &str) -> Option<&'a str> {
+    let is_it = |(found, _): &(&str, &str)| found.eq_ignore_ascii_case(name);
+    headers(message).find(is_it).map(|(_, value)| value)
 }

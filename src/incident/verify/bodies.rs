@@ -50,7 +50,7 @@ impl Bodies {
     }
 
     pub(super) fn look(&mut self, reference: &str) -> Look {
-        let Some((stamp, offset, length)) = place(reference) else {
+        let Some((stamp, offset, length)) = shelf::place(reference) else {
             return Look::Missing("its place makes no sense");
         };
         if self.clock.seconds().saturating_sub(stamp.start_secs) >= self.keep_secs {
@@ -85,14 +85,6 @@ impl Bodies {
             _ => Look::Missing("its segment is gone before its time"),
         }
     }
-}
-
-/// Segment, offset and length that a record names.
-fn place(reference: &str) -> Option<(Stamp, u64, u64)> {
-    let mut parts = reference.split(':');
-    let stamp = Stamp::parse(Holds::Bodies, parts.next()?)?;
-    let (offset, length) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
-    parts.next().is_none().then_some((stamp, offset, length))
 }
 
 /// Whether a whole entry for so long a body stands there.

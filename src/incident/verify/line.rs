@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 
 use serde::Deserialize;
-use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+
+use crate::incident::micros_of;
 
 type Text<'a> = Option<Cow<'a, str>>;
 
@@ -59,8 +60,7 @@ impl<'a> Seen<'a> {
 
     /// When it happened, in Unix microseconds.
     pub(super) fn micros(&self) -> Option<i64> {
-        let time = OffsetDateTime::parse(self.time.as_deref()?, &Rfc3339).ok()?;
-        i64::try_from(time.unix_timestamp_nanos() / 1_000).ok()
+        micros_of(self.time.as_deref()?)
     }
 
     /// The places of its bodies, each once.
