@@ -1,7 +1,10 @@
 //! One value, one line of JSON.
 //!
-//! **Invariant:** a line holds no line break, no control character and no U+2028/2029 as such, so that
-//! neither a reader by lines nor a terminal can be fooled by what a caller sent.
+//! **Invariant:** a line holds no line break and nothing else that is [`is_unsafe`] as such, so that neither a
+//! reader by lines nor a terminal can be fooled by what a caller sent.
+//!
+//! **Neighbours:** `page` and `export` escape the same characters in their own ways; `index::words` looks for
+//! text as it is written here.
 
 use std::io;
 
@@ -23,7 +26,19 @@ pub(super) fn push(out: &mut Vec<u8>, value: &impl Serialize) -> serde_json::Res
     Ok(())
 }
 
-/// `serde_json` escapes what JSON demands; this also escapes what Unicode calls control or line break.
+/// What stands between the quotes where a line says `text`.
+pub(super) fn said(text: &str) -> String {
+    let mut line = Vec::new();
+    // A text writes without error, and in UTF-8.
+    push(&mut line, &text).unwrap_or_default();
+    let line = String::from_utf8(line).unwrap_or_default();
+    let said = line
+        .strip_prefix('"')
+        .and_then(|line| line.strip_suffix("\"\n"));
+    said.unwrap_or_default().to_owned()
+}
+
+/// `serde_json` escapes what JSON demands; this also escapes what is unsafe.
 struct OneLine;
 
 impl Formatter for OneLine {
@@ -48,8 +63,14 @@ impl Formatter for OneLine {
     }
 }
 
-fn is_unsafe(character: char) -> bool {
-    character.is_control() || matches!(character, '\u{2028}' | '\u{2029}')
+/// Whether a terminal would obey or hide it, or a reader take it for a line's end. Each has four digits in JSON.
+pub(super) fn is_unsafe(character: char) -> bool {
+    character.is_control()
+        || matches!(
+            character,
+            // Line and paragraph ends, joiners, directions of writing, and the byte order mark.
+            '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+        )
 }
 
 #[cfg(test)]
@@ -58,7 +79,8 @@ mod tests {
 
     #[test]
     fn hostile_text_stays_on_one_line_and_comes_back() {
-        let text = "a\nb\r\u{1b}[31m\u{85}\u{7f}\u{2028}\u{2029}\0\"\\ ü 😀";
+        let text =
+            "a\nb\r\u{1b}[31m\u{85}\u{7f}\u{2028}\u{2029}\u{202e}\u{200d}\u{feff}\0\"\\ ü 😀";
         let mut line = Vec::new();
 
         push(&mut line, &text).unwrap();

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use super::{explain::Finding, reader::Record};
+use super::{explain::Finding, line::is_unsafe, reader::Record};
 
 mod timeline;
 mod why;
@@ -310,14 +310,4 @@ pub fn shown(text: &str) -> String {
         }
     }
     out
-}
-
-/// Whether a terminal would obey or hide it.
-pub(super) fn is_unsafe(character: char) -> bool {
-    character.is_control()
-        || matches!(
-            character,
-            // Line and paragraph ends, joiners, directions of writing, and the byte order mark.
-            '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
-        )
 }

@@ -10,11 +10,7 @@ use data_encoding::BASE64;
 use serde_json::Value;
 
 use super::{ByShape, Document, Door, Refused, case};
-use crate::incident::{
-    page::{self, is_unsafe},
-    reader::Record,
-    redact::Find,
-};
+use crate::incident::{line::is_unsafe, page, reader::Record, redact::Find};
 
 /// Base64 that is shorter is shown as it stands: it is too short to look like a token.
 const SHORTEST_BLOB: usize = 42;

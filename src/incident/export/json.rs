@@ -3,7 +3,10 @@
 use serde_json::Value;
 
 use super::Refused;
-use crate::incident::{line, page::is_unsafe, reader::Record};
+use crate::incident::{
+    line::{self, is_unsafe},
+    reader::Record,
+};
 
 /// Escaped as the log's own lines are, so that a terminal is not fooled.
 pub(super) fn write(records: &[Record]) -> Result<Vec<u8>, Refused> {

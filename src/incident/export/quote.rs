@@ -3,7 +3,7 @@
 //! **Invariant:** the shell makes of a word exactly the bytes that went in, and expands nothing; a terminal
 //! that shows the word finds no control character in it.
 
-use crate::incident::page::is_unsafe;
+use crate::incident::line::is_unsafe;
 
 /// `bytes` as one word; none if it holds a NUL, which no argument can.
 pub(super) fn word(bytes: &[u8]) -> Option<String> {

@@ -13,6 +13,8 @@ use std::{borrow::Cow, collections::HashSet};
 
 use memchr::memmem;
 
+use crate::incident::line::{self, is_unsafe};
+
 /// Bytes of a word that the index keeps; a longer word is known by its beginning.
 const LONGEST: usize = 32;
 /// Words of a question that the index is asked for; the line answers for the rest.
@@ -154,7 +156,7 @@ pub(in crate::incident) struct Text {
 impl Text {
     pub(in crate::incident) fn new(text: &str) -> Self {
         let plain = lower(text);
-        let escaped = plain.replace('\\', "\\\\").replace('"', "\\\"");
+        let escaped = line::said(&plain);
         let mut needles = vec![plain];
         if needles.first() != Some(&escaped) {
             needles.push(escaped);
@@ -172,7 +174,11 @@ impl Text {
     /// Words that a line must have to hold it; none if that says nothing.
     pub(in crate::incident) fn words(&self) -> Vec<Word> {
         let text = self.needles.first().map_or("", String::as_str);
-        asked(text, true)
+        // Its escape joins the word behind it.
+        match text.contains(is_unsafe) {
+            true => Vec::new(),
+            false => asked(text, true),
+        }
     }
 }
 
@@ -223,8 +229,7 @@ pub(in crate::incident) fn of_part(part: &str) -> Vec<Word> {
 
 /// Stands in JSON as it is.
 fn is_plain(value: &str) -> bool {
-    let is_escaped = |c: char| c.is_control() || matches!(c, '"' | '\\' | '\u{2028}' | '\u{2029}');
-    !value.contains(is_escaped)
+    !value.contains(|c| is_unsafe(c) || matches!(c, '"' | '\\'))
 }
 
 /// The words of a question in lower case; `is_open`: its last word may go on.
@@ -289,6 +294,18 @@ mod tests {
                 r#"they said \"no\""#,
                 true,
             ),
+            (
+                "escaped for its own sake",
+                "a\u{200d}b",
+                r"they said a\u200db",
+                true,
+            ),
+            (
+                "the same, as it was written once",
+                "a\u{200d}b",
+                "they said a\u{200d}b",
+                true,
+            ),
             ("not there", "posts", "get /rest", false),
         ] {
             let line = lower_line(line.as_bytes()).into_owned();
@@ -307,6 +324,7 @@ mod tests {
                 vec!["get", "rest", "po*"],
             ),
             ("closed", Text::new("posts?").words(), vec!["posts"]),
+            ("escaped", Text::new("one a\u{200d}b").words(), vec![]),
             (
                 "what stands everywhere",
                 Text::new("member ada").words(),
