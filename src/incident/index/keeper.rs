@@ -12,8 +12,8 @@ use std::{
     fs, io,
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
         mpsc::{self, Receiver, RecvTimeoutError, Sender},
     },
     thread::JoinHandle,
@@ -53,8 +53,8 @@ pub struct Health(Arc<State>);
 #[derive(Debug, Default)]
 struct State {
     behind_bytes: AtomicU64,
-    is_failing: AtomicBool,
-    reason: Mutex<String>,
+    /// Why it is not kept up; none while it is.
+    trouble: Mutex<Option<String>>,
 }
 
 impl Health {
@@ -65,28 +65,24 @@ impl Health {
 
     /// Why the index is not kept up; none while it is. Searches read the log instead.
     pub fn trouble(&self) -> Option<String> {
-        let is_failing = self.0.is_failing.load(Ordering::Relaxed);
-        is_failing.then(|| {
-            self.0
-                .reason
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .clone()
-        })
+        self.locked().clone()
     }
 
     fn failed(&self, why: &Unusable) {
-        let mut reason = self.0.reason.lock().unwrap_or_else(PoisonError::into_inner);
-        *reason = why.to_string();
-        if !self.0.is_failing.swap(true, Ordering::Relaxed) {
+        if self.locked().replace(why.to_string()).is_none() {
             tracing::warn!(%why, "the index of the support log is not kept up; searches read the log");
         }
     }
 
     fn worked(&self) {
-        if self.0.is_failing.swap(false, Ordering::Relaxed) {
+        if self.locked().take().is_some() {
             tracing::info!("the index of the support log is kept up again");
         }
+    }
+
+    fn locked(&self) -> MutexGuard<'_, Option<String>> {
+        let trouble = self.0.trouble.lock();
+        trouble.unwrap_or_else(PoisonError::into_inner)
     }
 }
 
