@@ -149,7 +149,7 @@ pub enum Kind {
 
 impl Kind {
     /// The word used in records and filters.
-    pub fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Failed => "failed",
             Self::Recovered => "recovered",
@@ -364,7 +364,9 @@ impl Recorder {
         self.0.shared.condition.late(self.0.clock.micros());
     }
 
-    /// Whether the last write worked and nothing has waited longer than [`Settings::hold`].
+    /// Whether the last write worked and the disk confirmed the last sync, no record was refused and no answer
+    /// went out before its record since, none waits longer than [`Settings::hold`], and the self-test has not
+    /// failed.
     pub fn is_healthy(&self) -> bool {
         self.0.shared.condition.is_healthy()
     }

@@ -1,7 +1,7 @@
 //! How the log is doing, readable from any thread without waiting.
 //!
-//! **Invariant:** nothing here blocks the path: tallies are atomics, the one mutex guards a short
-//! text that only changes when the disk begins or ceases to refuse.
+//! **Invariant:** nothing here blocks the path: what that notes are atomics. Each mutex guards one short text, and
+//! is held for as long as that is copied: when the disk refuses, a self-test ends, or somebody asks for the health.
 
 use std::{
     sync::{

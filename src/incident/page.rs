@@ -80,11 +80,6 @@ fn who(record: &Record) -> String {
     }
 }
 
-/// The whole page of one record; nothing is said about its cause.
-pub fn render(record: &Record) -> String {
-    whole(record, &[])
-}
-
 /// The whole page of one record, with why it happened at the top.
 pub fn whole(record: &Record, findings: &[Finding]) -> String {
     let mut page = Page(String::new());

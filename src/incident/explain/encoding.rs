@@ -7,7 +7,7 @@ use super::{Case, Finding, case::cut};
 
 mod rewrite;
 
-use rewrite::{Wrong, argument, segment};
+use rewrite::{Wrong, argument};
 
 /// Wrong places that are shown.
 const SHOWN: usize = 3;
@@ -52,7 +52,7 @@ pub(super) fn list(case: &Case<'_>) -> Option<Finding> {
 /// A URN, as an argument or in the path, that is raw or encoded twice.
 pub(super) fn urn(case: &Case<'_>) -> Option<Finding> {
     let mut wrong: Vec<(String, Wrong)> = wrong_arguments(case, false);
-    let in_path = case.path().split('/').filter_map(segment);
+    let in_path = case.path().split('/').filter_map(argument);
     wrong.extend(in_path.map(|wrong| (String::new(), wrong)));
     found(
         case,

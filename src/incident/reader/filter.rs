@@ -3,7 +3,14 @@
 use memchr::memmem;
 
 use super::{Record, headers};
-use crate::incident::index::words::{self, Text, Word};
+use crate::incident::{
+    Kind,
+    index::words::{self, Text, Word},
+    ledger,
+};
+
+/// Kind of the lines with which the log tests itself.
+const SELF_TEST: &str = Kind::SelfTest.as_str();
 
 /// All that is set must hold; a field left empty lets everything through.
 #[derive(Clone, Debug, Default)]
@@ -70,11 +77,6 @@ pub enum Status {
 }
 
 impl Filter {
-    /// Kind of the lines that tell of a successful write.
-    pub(in crate::incident) const WRITTEN: &str = "written";
-    /// Kind of the lines with which the log tests itself.
-    pub(in crate::incident) const SELF_TEST: &str = "self_test";
-
     /// Whether the day that begins at `start_secs` may hold a wanted line.
     pub(super) fn may_hold(&self, start_secs: i64) -> bool {
         const DAY: i64 = 86_400;
@@ -141,8 +143,8 @@ impl Filter {
     /// Kinds that only those see who ask for them, or who have the id: the ledger, and self-tests.
     pub(in crate::incident) fn hidden_kinds(&self) -> &'static [&'static str] {
         match (&self.kind, &self.id_prefix) {
-            (None, None) if self.ledger => &[Self::SELF_TEST],
-            (None, None) => &[Self::WRITTEN, Self::SELF_TEST],
+            (None, None) if self.ledger => &[SELF_TEST],
+            (None, None) => &[ledger::KIND, SELF_TEST],
             _ => &[],
         }
     }

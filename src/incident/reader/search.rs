@@ -1,7 +1,9 @@
 //! Searching the log: one page at a time, and where the next one begins.
 //!
-//! **Invariant:** a page costs what it shows, not what the log holds; a cursor is a line's number, so a list
-//! stays whole while lines are written and old segments go. Lines come in the order of their numbers.
+//! **Invariant:** of what is indexed in a segment, a page reads what it shows and [`PATIENCE`] lines in vain at most,
+//! whatever the segment holds; what is not indexed, and segments whose numbers overlap, are read until the page is
+//! full. A cursor is a line's number, so a list stays whole while lines are written and old segments go. Lines come in
+//! the order of their numbers.
 
 use std::{fmt, io, num::ParseIntError, str::FromStr};
 

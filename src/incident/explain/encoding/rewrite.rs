@@ -23,7 +23,7 @@ pub(super) fn is_structure(value: &str) -> bool {
     is_list(&plain) || is_record(&plain)
 }
 
-/// What is wrong with the value of an argument; none if nothing is.
+/// What is wrong with the value of an argument, or a segment of a path; none if nothing is.
 pub(super) fn argument(value: &str) -> Option<Wrong> {
     if value.len() > LONGEST {
         return None;
@@ -40,11 +40,6 @@ pub(super) fn argument(value: &str) -> Option<Wrong> {
         right,
         is_structure,
     })
-}
-
-/// What is wrong with a segment of a path.
-pub(super) fn segment(segment: &str) -> Option<Wrong> {
-    argument(segment)
 }
 
 fn is_list(plain: &str) -> bool {
