@@ -309,7 +309,9 @@ impl Appender {
 
     /// Makes what was written safe against a power cut; what fails is tried again by the next.
     pub(super) fn sync(&mut self) -> io::Result<()> {
-        sync::sync_all(&mut self.unsynced)
+        let synced = sync::sync_all(&mut self.unsynced);
+        sync::forget_out_of_reach(&mut self.unsynced, &[&self.folder]);
+        synced
     }
 
     /// The files that have to be synced, and the folder if a name in it is new; for whoever has the time.

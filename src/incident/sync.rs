@@ -2,15 +2,16 @@
 //!
 //! **Invariant:** at an interval, nobody waits for the disk's confirmation: the writer hands files over and goes
 //! on. What the disk does not confirm is counted, told by `/readyz`, and tried again: a file is forgotten when the
-//! disk has it or it is removed, not before.
+//! disk has it, or when it is removed or its disk replaced, not before.
 //!
 //! **Neighbours:** `segment` knows what it wrote, `writer` hands it over.
 
 use std::{
     collections::HashMap,
-    fs::File,
+    fs::{self, File},
     io,
     os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
     sync::{Arc, mpsc},
     thread,
     time::Duration,
@@ -42,7 +43,9 @@ pub(super) struct Syncer {
 }
 
 impl Syncer {
+    /// `folders` are those of the log: where its files stand as long as their disk is in place.
     pub(super) fn start(
+        folders: [PathBuf; 2],
         clock: Clock,
         metrics: Arc<Shard>,
         shared: Arc<Shared>,
@@ -56,7 +59,8 @@ impl Syncer {
                 for files in files {
                     left.extend(files);
                     note(sync_all(&mut left), &clock, &metrics, &shared);
-                    forget_removed(&mut left);
+                    let folders = folders.each_ref().map(PathBuf::as_path);
+                    forget_out_of_reach(&mut left, &folders);
                 }
                 left
             })?;
@@ -89,6 +93,21 @@ pub(super) fn sync_all(files: &mut Files) -> io::Result<()> {
         }
     });
     outcome
+}
+
+/// Lets go of those that failed and that no reader of `folders` will ever find again: they are removed, or the disk
+/// in its place is another one. A dead disk confirms nothing to its last day.
+pub(super) fn forget_out_of_reach(files: &mut Files, folders: &[&Path]) {
+    if files.is_empty() {
+        return;
+    }
+    forget_removed(files);
+    let disk = |folder: &&Path| Some(fs::metadata(folder).ok()?.dev());
+    let disks: Vec<u64> = folders.iter().filter_map(disk).collect();
+    // Without its folders, nothing is known of the disk.
+    if !disks.is_empty() {
+        files.retain(|(disk, _), _| disks.contains(disk));
+    }
 }
 
 /// Lets go of those that no name leads to any more: else a disk that never confirms would keep them open.
@@ -124,7 +143,7 @@ pub(super) fn note(synced: io::Result<()>, clock: &Clock, metrics: &Shard, share
 
 #[cfg(test)]
 mod tests {
-    use std::{fs::OpenOptions, os::unix::fs::OpenOptionsExt as _, path::Path};
+    use std::{fs::OpenOptions, os::unix::fs::OpenOptionsExt as _};
 
     use super::*;
 
@@ -157,6 +176,23 @@ mod tests {
     }
 
     #[test]
+    fn one_that_failed_is_let_go_when_its_disk_was_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("segment");
+        File::create(&path).unwrap();
+        let here = fs::metadata(folder.path()).unwrap().dev();
+        let elsewhere = here.wrapping_add(1);
+        let on = |disk| ((disk, 1), unsyncable(&path));
+        let mut files = Files::from([on(here), on(elsewhere)]);
+
+        forget_out_of_reach(&mut files, &[&folder.path().join("gone")]);
+        assert_eq!(files.len(), 2, "nothing is known of a folder that is gone");
+        forget_out_of_reach(&mut files, &[folder.path()]);
+
+        assert_eq!(files.into_keys().collect::<Vec<_>>(), [(here, 1)]);
+    }
+
+    #[test]
     fn one_that_failed_and_was_removed_is_let_go() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("segment");
@@ -165,7 +201,7 @@ mod tests {
         File::create(&kept).unwrap();
         let mut files = Files::from([((1, 1), unsyncable(&path)), ((1, 2), unsyncable(&kept))]);
 
-        std::fs::remove_file(&path).unwrap();
+        fs::remove_file(&path).unwrap();
         forget_removed(&mut files);
 
         assert_eq!(files.into_keys().collect::<Vec<_>>(), [(1, 2)]);

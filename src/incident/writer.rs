@@ -153,6 +153,7 @@ impl Writer {
         let bodies = folder.join(shelf::FOLDER);
         let syncer = match settings.fsync {
             Fsync::Interval(_) => Some(Syncer::start(
+                [folder.clone(), bodies.clone()],
                 clock.clone(),
                 Arc::clone(&metrics),
                 Arc::clone(&shared),

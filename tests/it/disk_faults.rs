@@ -62,6 +62,16 @@ impl Story {
         Self::at(linkedin, place, folder).await
     }
 
+    /// An answer waits until the disk has confirmed its record.
+    async fn confirmed(folder: &Path) -> Self {
+        let linkedin = quiet_sandbox();
+        let place = place_before(&linkedin)
+            .with_incidents_in(folder)
+            .with("incidents.fsync", "always")
+            .with("incidents.hold_ms", "10000");
+        Self::at(linkedin, place, Some(folder)).await
+    }
+
     /// In its own folder, with this key of the configuration.
     async fn with(key: &str, value: &str) -> Self {
         let linkedin = quiet_sandbox();
@@ -203,7 +213,8 @@ fn sum(report: &Value, what: &str, field: &str) -> u64 {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_disk_that_is_full_under_a_storm_costs_what_verify_says_and_no_more() {
-    let Some(disk) = Disk::in_memory(4 * 1_024) else {
+    // Twice what the storm's own records take: what fills the disk is the ballast.
+    let Some(disk) = Disk::in_memory(4 * 1_024 + STORM.failing_calls * 12) else {
         return;
     };
     let story = Story::begin(Some(&disk.path("incidents"))).await;
@@ -373,6 +384,36 @@ async fn io_errors_and_a_read_only_disk_under_a_storm_cost_what_verify_says_and_
         );
         assert_eq!(report["missing_lines"], 0, "{why}: {report}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_that_turned_read_only_and_was_replaced_costs_nothing_that_it_had_confirmed() {
+    let broken = tempfile::NamedTempFile::new().unwrap();
+    let repaired = tempfile::NamedTempFile::new().unwrap();
+    let mib = 16 + STORM.failing_calls as u64 / 80;
+    let Some(mut disk) = Disk::in_a_file(broken.path(), mib) else {
+        return;
+    };
+    let story = Story::confirmed(&disk.path("incidents")).await;
+
+    story.breaks();
+    disk.breaks();
+    let unready = story.served.ready_is(503).await;
+    story.more_are_read().await;
+    disk.is_replaced(broken.path(), repaired.path());
+    story.is_well_again().await;
+    let (report, missing) = story.end().await;
+
+    println!(
+        "{} of the answers have no record; verify: {report}",
+        missing.len()
+    );
+    assert!(unready.contains("support_log"), "{unready}");
+    assert!(!missing.is_empty(), "the disk took them all the same");
+    // Lines that the disk never had may be notes.
+    let lost = report["missing_lines"].as_u64().unwrap() + report["dropped"].as_u64().unwrap();
+    let missing = missing.len() as u64;
+    assert!((missing..missing + 4).contains(&lost), "{report}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

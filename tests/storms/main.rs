@@ -5,6 +5,8 @@
 
 #![cfg(test)]
 
+#[path = "../it/disk_faults.rs"]
+mod disk_faults;
 #[path = "../it/expiry.rs"]
 mod expiry;
 #[path = "../it/frozen.rs"]

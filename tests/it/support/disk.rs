@@ -11,6 +11,8 @@ use std::{
 /// A mounted disk; gone when dropped.
 pub(crate) struct Disk {
     folder: tempfile::TempDir,
+    /// One over the other.
+    mounts: usize,
     is_frozen: bool,
 }
 
@@ -28,13 +30,48 @@ impl Disk {
             skipped("mkfs.ext4");
             return None;
         }
-        Self::mounted(&["-o", "loop", image.to_str().unwrap()])
+        Self::mounted(&["-o", "loop,errors=remount-ro", image.to_str().unwrap()])
+    }
+
+    /// Of an ext4 in a file: it meets an error, and the system lets nobody write to it any more.
+    pub(crate) fn breaks(&self) {
+        let mounts = std::fs::read_to_string("/proc/mounts").unwrap();
+        let mount_point = self.mount_point();
+        let here = mounts
+            .lines()
+            .find(|line| line.split(' ').nth(1) == mount_point.to_str())
+            .unwrap();
+        let device = here.split(' ').next().unwrap();
+        let name = Path::new(device).file_name().unwrap().to_str().unwrap();
+        let trigger = format!("/sys/fs/ext4/{name}/trigger_fs_error");
+        std::fs::write(trigger, "broken").unwrap();
+    }
+
+    /// In its place, from one moment to the next, comes a copy in `image` of all that reached it, repaired. Whoever has
+    /// files of the broken one open keeps those.
+    pub(crate) fn is_replaced(&mut self, broken: &Path, image: &Path) {
+        std::fs::copy(broken, image).unwrap();
+        // It ends with 1 where it repaired something.
+        Command::new("e2fsck")
+            .args(["-fy"])
+            .arg(image)
+            .output()
+            .unwrap();
+        // Over it: without a disk there for a moment, the log would begin anew on the disk below.
+        self.mounts += 1;
+        assert!(is_done(
+            Command::new("mount")
+                .args(["-o", "loop"])
+                .arg(image)
+                .arg(self.mount_point())
+        ));
     }
 
     fn mounted(arguments: &[&str]) -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
         let disk = Self {
             folder,
+            mounts: 1,
             is_frozen: false,
         };
         if is_done(
@@ -106,7 +143,9 @@ impl Drop for Disk {
             self.thaw();
         }
         // Not mounted at all, where this process may not.
-        is_done(Command::new("umount").arg("-l").arg(self.mount_point()));
+        for _ in 0..self.mounts {
+            is_done(Command::new("umount").arg("-l").arg(self.mount_point()));
+        }
     }
 }
 
