@@ -31,6 +31,7 @@ pub mod keeper;
 mod pack;
 pub mod rebuild;
 pub(super) mod row;
+mod slim;
 pub(super) mod snapshot;
 mod sqlite;
 #[cfg(test)]

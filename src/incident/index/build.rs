@@ -3,7 +3,7 @@
 //! **Invariant:** a commit ends at the end of a line, and says where; after a failure the file is opened
 //! anew, so that what is in memory and what is in the file are never apart.
 //!
-//! **Neighbours:** `reader::lines` splits the segment, `row` and `words` say what a line is to the index.
+//! **Neighbours:** `reader::lines` splits the segment, `slim` and `words` say what a line is to the index.
 
 use std::{
     collections::HashMap,
@@ -20,17 +20,20 @@ use super::{
     pack::{pack, unpack},
     path_of,
     row::{self, COLUMNS, Column, FIELDS, Row},
-    sqlite::{Block, IndexFile, Through, Unusable},
-    words,
+    slim,
+    sqlite::{Block, GROUP_LINES, IndexFile, Through, Unusable},
+    words::Gathered,
 };
 use crate::incident::{
     line::MAX_LINE,
-    reader::{Record, lines::Forward},
+    reader::lines::Forward,
     segment::{Holds, Stamp},
 };
 
 /// Lines of a block.
 pub(super) const BLOCK_LINES: usize = 4_096;
+/// Beyond so many bytes of different words a group ends before it is full.
+const GROUP_BYTES: usize = 1 << 20;
 
 /// An index that is being filled.
 #[derive(Debug)]
@@ -49,6 +52,10 @@ pub(super) struct Build {
     names: [HashMap<String, u64>; FIELDS],
     /// The columns of the last block, which is not full yet.
     block: Vec<Vec<u64>>,
+    /// Words of the lines behind `worded`; written before each commit.
+    words: Gathered,
+    /// Lines whose words are written.
+    worded: u64,
 }
 
 /// What a step came to.
@@ -99,6 +106,8 @@ impl Build {
             path,
             through,
             names,
+            words: Gathered::default(),
+            worded: through.lines,
         };
         prove(&build.proof, &build.through)?;
         Ok(build)
@@ -135,6 +144,7 @@ impl Build {
             }
         }
         if self.through != before {
+            self.put_words()?;
             self.put_block()?;
             self.file.put_through(&self.through)?;
         }
@@ -155,28 +165,25 @@ impl Build {
         self.through.last_offset = offset;
         self.through.last_length = line.len() as u64;
         self.through.last_crc = crc32fast::hash(line);
-        let Some(record) = Record::parse(line) else {
+        let Some((row, numbers)) = slim::row(line, |row| self.numbers_of(row)) else {
             self.through.skipped += 1;
             return Ok(());
         };
-        let row = Row::of(&record);
-        let mut numbers = [0; FIELDS];
-        for ((field, name), number) in row.names.iter().enumerate().zip(&mut numbers) {
-            if let Some(name) = name {
-                *number = self.number_of(field, name)?;
-            }
-        }
+        let numbers = numbers?;
         let through = &mut self.through;
-        let seq = row.numbers.seq;
+        let seq = row.seq;
         through.is_odd |= seq <= through.last_seq || i64::try_from(seq).is_err();
         if through.lines == 0 {
             through.first_seq = seq;
         }
         through.last_seq = through.last_seq.max(seq);
-        through.last_micros = row.numbers.micros.or(through.last_micros);
+        through.last_micros = row.micros.or(through.last_micros);
         through.lines += 1;
-        self.file.put_words(through.lines, &words::of_line(line))?;
-        let values = row::values(&row.numbers, offset, line.len(), numbers);
+        self.words.take(line);
+        if self.through.lines - self.worded >= GROUP_LINES || self.words.held() > GROUP_BYTES {
+            self.put_words()?;
+        }
+        let values = row::values(&row, offset, line.len(), numbers);
         for (column, value) in self.block.iter_mut().zip(values) {
             column.push(value);
         }
@@ -185,6 +192,26 @@ impl Build {
             self.block = vec![Vec::new(); COLUMNS];
         }
         Ok(())
+    }
+
+    /// Writes the words of the lines that were read since, as one group.
+    fn put_words(&mut self) -> Result<(), Unusable> {
+        if self.worded < self.through.lines {
+            self.file.put_words(self.worded + 1, self.words.text())?;
+            self.worded = self.through.lines;
+            self.words.clear();
+        }
+        Ok(())
+    }
+
+    fn numbers_of(&mut self, row: &Row<'_>) -> Result<[u64; FIELDS], Unusable> {
+        let mut numbers = [0; FIELDS];
+        for ((field, name), number) in row.names.iter().enumerate().zip(&mut numbers) {
+            if let Some(name) = name {
+                *number = self.number_of(field, name)?;
+            }
+        }
+        Ok(numbers)
     }
 
     fn number_of(&mut self, field: usize, name: &str) -> Result<u64, Unusable> {

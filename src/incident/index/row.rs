@@ -3,7 +3,7 @@
 //! **Invariant:** whoever counts lines counts rows, made here of a parsed line or read back from the index;
 //! so both count alike.
 //!
-//! **Neighbours:** `build` writes rows, `reader::tally` counts them.
+//! **Neighbours:** `build` writes rows, which `slim` reads; `reader::tally` counts them.
 
 use crate::incident::reader::Record;
 

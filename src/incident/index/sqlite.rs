@@ -1,7 +1,8 @@
 //! One index file: the SQL of it, and nothing of what it means.
 //!
 //! Lines are kept in blocks of columns, words in a full-text table without content. A line's place among
-//! those of its segment, from 1 on, is its number in both.
+//! those of its segment, from 1 on, is its number in the columns. Words are kept by groups of up to
+//! [`GROUP_LINES`] lines that follow each other, under the number of the first.
 //!
 //! **Invariant:** all that a commit says is there, or nothing; a file of another layout or a damaged one is
 //! [`Unusable::Broken`], never half believed.
@@ -21,8 +22,11 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, params}
 use super::{row::COLUMNS, words::Word};
 
 /// Number of this layout, and of what counts as a word.
-const LAYOUT: i64 = 1;
+const LAYOUT: i64 = 2;
 const PAGE_BYTES: u32 = 16 << 10;
+/// Lines at most whose words are kept together. Most words of a line stand in all its neighbours as well: writing
+/// them once for each line took more than all else that is done for a failed call (150 µs of it).
+pub(super) const GROUP_LINES: u64 = 32;
 /// A checkpoint by another connection, or a commit, takes no longer.
 const BUSY: Duration = Duration::from_secs(2);
 /// Words that are gathered before they are written out, in bytes.
@@ -258,7 +262,7 @@ impl IndexFile {
         Ok(names.collect::<Result<_, _>>()?)
     }
 
-    /// Lines between `first` and `last` that have all `words`, until `visit` has enough.
+    /// Lines between `first` and `last` whose group has all `words`, each once, until `visit` has enough.
     pub(super) fn lines_with(
         &self,
         words: &[Word],
@@ -274,10 +278,24 @@ impl IndexFile {
             "SELECT rowid FROM words WHERE words MATCH ?1 AND rowid BETWEEN ?2 AND ?3 ORDER BY rowid {order}"
         );
         let mut statement = self.connection.prepare(&question)?;
-        let mut rows = statement.query(params![matching(words), signed(first), signed(last)])?;
+        let before = first.saturating_sub(GROUP_LINES - 1);
+        let mut rows = statement.query(params![matching(words), signed(before), signed(last)])?;
+        // What is not visited yet: a group that is not full ends where the next one begins.
+        let (mut low, mut high) = (first, last);
         while let Some(row) = rows.next()? {
-            if visit(unsigned(row, 0)?).is_break() {
+            let group = unsigned(row, 0)?;
+            let end = group.saturating_add(GROUP_LINES - 1);
+            let lines = group.max(low)..=end.min(high);
+            let flow = match way {
+                Way::Up => lines.clone().try_for_each(&mut visit),
+                Way::Down => lines.clone().rev().try_for_each(&mut visit),
+            };
+            if flow.is_break() {
                 break;
+            }
+            match way {
+                Way::Up => low = low.max(end.saturating_add(1)),
+                Way::Down => high = high.min(group.saturating_sub(1)),
             }
         }
         Ok(())
@@ -291,11 +309,12 @@ impl IndexFile {
         Ok(self.connection.execute_batch("COMMIT")?)
     }
 
-    pub(super) fn put_words(&self, line: u64, words: &str) -> Result<(), Unusable> {
+    /// The words of the group whose first line is `first`.
+    pub(super) fn put_words(&self, first: u64, words: &str) -> Result<(), Unusable> {
         let insert = "INSERT INTO words (rowid, said) VALUES (?1, ?2)";
         self.connection
             .prepare_cached(insert)?
-            .execute(params![signed(line), words])?;
+            .execute(params![signed(first), words])?;
         Ok(())
     }
 

@@ -7,7 +7,7 @@
 //! **Invariant:** a line that holds a text has every word of [`Text::words`]; the index and a plain reader
 //! ask the same question of the same bytes.
 //!
-//! **Neighbours:** `reader::filter` asks; `index::build` takes a line's words.
+//! **Neighbours:** `reader::filter` asks; `index::build` gathers the words of lines.
 
 use std::{borrow::Cow, collections::HashSet};
 
@@ -122,19 +122,63 @@ fn kept(word: &str) -> &str {
     word.get(..end).unwrap_or(word)
 }
 
-/// The words of a line, each once, parted by spaces.
-pub(super) fn of_line(line: &[u8]) -> String {
-    let lowered = lower_line(line);
-    let lowered = String::from_utf8_lossy(&lowered);
-    let mut seen = HashSet::with_capacity(512);
-    let mut words = String::with_capacity(lowered.len() / 2);
-    for word in runs(&lowered).map(kept) {
-        if EVERYWHERE.binary_search(&word).is_err() && seen.insert(word) {
-            words.push_str(word);
-            words.push(' ');
+/// The words of lines that follow each other, each once.
+///
+/// Lines say the same things over and over: what stands between two quotation marks is split into words only
+/// where it is new among them, and a word is written down once for all of them.
+#[derive(Debug, Default)]
+pub(super) struct Gathered {
+    pieces: HashSet<Vec<u8>>,
+    words: HashSet<String>,
+    /// The words, parted by spaces.
+    text: String,
+    /// Bytes of the pieces.
+    held: usize,
+}
+
+impl Gathered {
+    /// Adds the words of a line.
+    pub(super) fn take(&mut self, line: &[u8]) {
+        // No word holds a quotation mark.
+        for piece in line.split(|byte| *byte == b'"') {
+            if !piece.iter().copied().any(is_word) || self.pieces.contains(piece) {
+                continue;
+            }
+            self.held += piece.len();
+            self.pieces.insert(piece.to_owned());
+            let lowered = lower_line(piece);
+            for word in runs(&String::from_utf8_lossy(&lowered)).map(kept) {
+                self.add(word);
+            }
         }
     }
-    words
+
+    fn add(&mut self, word: &str) {
+        if EVERYWHERE.binary_search(&word).is_ok() || self.words.contains(word) {
+            return;
+        }
+        self.words.insert(word.to_owned());
+        self.text.push_str(word);
+        self.text.push(' ');
+    }
+
+    /// What was gathered.
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Bytes that it holds, roughly.
+    pub(super) fn held(&self) -> usize {
+        self.held
+    }
+
+    /// Begins anew.
+    pub(super) fn clear(&mut self) {
+        self.pieces.clear();
+        self.words.clear();
+        self.text.clear();
+        self.held = 0;
+    }
 }
 
 /// A word that a line must have.
@@ -352,10 +396,15 @@ mod tests {
     }
 
     #[test]
-    fn a_lines_words_stand_once_and_without_what_every_line_has() {
-        let words =
-            of_line(br#"{"kind":"failed","verdict":"Failed, FAILED","member":{"name":"ada"}}"#);
+    fn words_of_lines_stand_once_and_without_what_every_line_has() {
+        let mut gathered = Gathered::default();
+        for line in [
+            &br#"{"kind":"failed","verdict":"Failed, FAILED","member":{"name":"ada"}}"#[..],
+            br#"{"kind":"failed","verdict":"said \"no\"","member":{"name":"ada"},"seq":77}"#,
+        ] {
+            gathered.take(line);
+        }
 
-        assert_eq!(words, "failed ada ");
+        assert_eq!(gathered.text(), "failed ada said no 77 ");
     }
 }

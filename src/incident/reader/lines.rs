@@ -24,9 +24,10 @@ pub(in crate::incident) struct Forward<R> {
     source: R,
     /// Bytes taken from the source.
     offset: u64,
-    /// Read, and not yet given out.
+    /// Read; up to `given` it was given out.
     held: Vec<u8>,
-    /// Up to here `held` has no line end.
+    given: usize,
+    /// Up to here there is no line end behind `given`.
     searched: usize,
     is_too_long: bool,
 }
@@ -38,6 +39,7 @@ impl<R: Read> Forward<R> {
             source,
             offset,
             held: Vec::new(),
+            given: 0,
             searched: 0,
             is_too_long: false,
         }
@@ -50,39 +52,46 @@ impl<R: Read> Forward<R> {
             if let Some(end) = memchr::memchr(b'\n', unsearched) {
                 return Ok(Some(self.split(self.searched + end)));
             }
+            // Once a block, not once a line.
+            self.held.drain(..self.given);
+            self.given = 0;
             self.searched = self.held.len();
             if self.held.len() > MAX_LINE {
                 self.is_too_long = true;
                 self.held.clear();
                 self.searched = 0;
             }
-            let mut block = Vec::with_capacity(BLOCK);
-            let read = self
-                .source
-                .by_ref()
-                .take(BLOCK as u64)
-                .read_to_end(&mut block)?;
-            if read == 0 {
+            if self.read_block()? == 0 {
                 return Ok(None);
             }
-            self.offset += read as u64;
-            self.held.extend_from_slice(&block);
         }
     }
 
+    fn read_block(&mut self) -> io::Result<usize> {
+        let before = self.held.len();
+        let source = self.source.by_ref();
+        let read = source.take(BLOCK as u64).read_to_end(&mut self.held);
+        match &read {
+            Ok(read) => self.offset += *read as u64,
+            Err(_) => self.held.truncate(before),
+        }
+        read
+    }
+
+    /// Gives out up to the line end at `end`.
     fn split(&mut self, end: usize) -> Line {
-        let rest = self.held.split_off(end + 1);
-        let mut line = std::mem::replace(&mut self.held, rest);
-        line.pop();
-        self.searched = 0;
+        let line = self.held.get(self.given..end).unwrap_or_default().to_vec();
+        self.given = end + 1;
+        self.searched = self.given;
         let is_too_long = std::mem::take(&mut self.is_too_long) || line.len() > MAX_LINE;
         if is_too_long { Err(TooLong) } else { Ok(line) }
     }
 
     /// What stands behind the last line end.
     pub(in crate::incident) fn rest(&mut self) -> Option<Line> {
-        let rest = std::mem::take(&mut self.held);
-        self.searched = 0;
+        let rest = self.held.split_off(self.given);
+        self.held.clear();
+        (self.given, self.searched) = (0, 0);
         if std::mem::take(&mut self.is_too_long) {
             return Some(Err(TooLong));
         }
@@ -91,7 +100,8 @@ impl<R: Read> Forward<R> {
 
     /// Where the line begins that is not yet complete.
     pub(in crate::incident) fn line_start(&self) -> u64 {
-        self.offset.saturating_sub(self.held.len() as u64)
+        let held = self.held.len().saturating_sub(self.given);
+        self.offset.saturating_sub(held as u64)
     }
 
     /// Where the source stands.
