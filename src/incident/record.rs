@@ -15,8 +15,12 @@ use super::{
 };
 use crate::exchange::template;
 
+mod heads;
 mod pen;
 
+pub(super) use heads::Heads;
+
+use heads::Shown;
 use pen::{Pen, millis};
 
 /// Version of the record's form.
@@ -70,7 +74,7 @@ struct Request {
 /// Every header line in order, names and values as they stood.
 #[derive(Debug, Default, Serialize)]
 struct HeadersSeen {
-    headers: Option<Vec<(String, String)>>,
+    headers: Option<Vec<Shown>>,
     /// Whether some value is not UTF-8 and is shown as ISO 8859-1.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     latin1: bool,
@@ -151,28 +155,22 @@ struct Gateway {
     config: String,
 }
 
-/// LinkedIn's code as its last answer that was an error told it.
-pub(super) fn linkedin_code(incident: &Incident) -> Option<String> {
-    error_said(incident)?.code
-}
-
-/// What LinkedIn's last answer says of itself, if it was an error.
-fn error_said(incident: &Incident) -> Option<ErrorSaid> {
-    let attempt = incident.attempts.last()?;
-    let is_error = |status: &http::StatusCode| status.as_u16() >= 400;
-    attempt.status.filter(is_error)?;
-    let lines = wire::lines(attempt.head.as_ref()?);
-    let encoding = wire::value(&lines, "content-encoding").unwrap_or_default();
-    Some(body::error_said(&attempt.body, encoding))
-}
-
 /// Errors whose bodies are longer are no errors in words.
 const LONGEST_ERROR: u64 = 16 * 1024;
 
-/// What that error is about.
-fn linkedin_about(incident: &Incident) -> Option<String> {
-    let is_short = incident.attempts.last()?.body.bytes <= LONGEST_ERROR;
-    is_short.then(|| error_said(incident)?.about).flatten()
+/// What LinkedIn's last answer says of itself, if it was an error.
+pub(super) fn error_said(incident: &Incident) -> ErrorSaid {
+    let said = || {
+        let attempt = incident.attempts.last()?;
+        let is_error = |status: &http::StatusCode| status.as_u16() >= 400;
+        attempt.status.filter(is_error)?;
+        let lines = wire::lines(attempt.head.as_ref()?);
+        let encoding = wire::value(&lines, "content-encoding").unwrap_or_default();
+        let mut said = body::error_said(&attempt.body, encoding);
+        said.about = said.about.filter(|_| attempt.body.bytes <= LONGEST_ERROR);
+        Some(said)
+    };
+    said().unwrap_or_default()
 }
 
 /// What makes incidents alike: method, URL template, status, code. Not redacted.
@@ -194,10 +192,20 @@ pub(super) fn signature(incident: &Incident) -> String {
     )
 }
 
+/// What records are made with.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Means<'a> {
+    pub(super) redaction: &'a Redaction,
+    pub(super) heads: &'a Heads,
+    pub(super) settings: &'a Settings,
+}
+
 impl Record {
-    /// Redacts `incident`; its sequence number and the places of its bodies are still open.
-    pub(super) fn of(incident: &Incident, redaction: &Redaction, settings: &Settings) -> Self {
-        let pen = Pen::new(incident, redaction, settings);
+    /// Redacts `incident`, whose error is about `about`; its sequence number and the places of its bodies are still
+    /// open.
+    pub(super) fn of(incident: &Incident, about: Option<&str>, means: Means<'_>) -> Self {
+        let settings = means.settings;
+        let pen = Pen::new(incident, means);
         let attempts = (1..)
             .zip(&incident.attempts)
             .map(|(n, attempt)| pen.attempt(n, attempt));
@@ -212,7 +220,7 @@ impl Record {
             signature: pen.text(&signature(incident)),
             code: incident.code,
             linkedin_code: incident.linkedin_code.as_deref().map(|code| pen.text(code)),
-            linkedin_about: linkedin_about(incident).map(|about| pen.text(&about)),
+            linkedin_about: about.map(|about| pen.text(about)),
             verdict: pen.text(&incident.verdict),
             r#try: advice::of(incident),
             caller: incident
@@ -248,12 +256,8 @@ impl Record {
     }
 
     /// `signature` as it may be written, for a record that is only counted.
-    pub(super) fn signature_of(
-        incident: &Incident,
-        redaction: &Redaction,
-        settings: &Settings,
-    ) -> String {
-        Pen::new(incident, redaction, settings).text(&signature(incident))
+    pub(super) fn signature_of(incident: &Incident, means: Means<'_>) -> String {
+        Pen::new(incident, means).text(&signature(incident))
     }
 
     /// All bodies, in the order in which they passed.
@@ -283,10 +287,8 @@ impl Record {
             if longest == 0 {
                 head.headers = None;
             }
-            for (name, value) in head.headers.iter_mut().flatten() {
-                *name = name.chars().take(longest).collect();
-                *value = value.chars().take(longest).collect();
-            }
+            let lines = head.headers.iter_mut().flatten();
+            lines.for_each(|line| line.shorten(longest));
         }
     }
 }

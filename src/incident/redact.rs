@@ -49,6 +49,11 @@ impl Redaction {
         finds(text, Some(&self.live))
     }
 
+    /// Another number whenever a secret became alive.
+    pub fn generation(&self) -> u64 {
+        self.live.generation()
+    }
+
     /// The door for one exchange with these secrets of its own.
     pub fn of(&self, secrets: &[Bytes]) -> Redactor<'_> {
         Redactor {
@@ -106,6 +111,12 @@ impl Redactor<'_> {
             text = Cow::Owned(replace(&text, spans));
         }
         text
+    }
+
+    /// Whether this exchange's own secrets may have a say in what becomes of `text`: one of them stands in it, or it
+    /// may read otherwise than it stands.
+    pub(super) fn may_be_own(&self, text: &[u8]) -> bool {
+        view::is_escaped(text) || self.own.are_in(text)
     }
 
     /// The value of the header `name` with every secret replaced.
@@ -181,7 +192,10 @@ impl Redactor<'_> {
         if secret.trim_ascii().is_empty() || is_marked(secret) {
             return secret.into();
         }
-        marker(&self.redaction.ring.fingerprint(secret))
+        match self.own.fingerprint(secret) {
+            Some(own) => marker(own),
+            None => marker(&self.redaction.ring.fingerprint(secret)),
+        }
     }
 
     fn spans(&self, text: &[u8], end: End) -> Vec<Span> {
@@ -294,6 +308,11 @@ impl Treatment {
             _ => Self::Text,
         }
     }
+}
+
+/// Whether the value of a header is redacted as any text is: by what stands in it, not by the header's name alone.
+pub(super) fn is_searched(name: &[u8]) -> bool {
+    matches!(Treatment::of(name), Treatment::Text)
 }
 
 /// `Access-Token`, `X-Api-Key`, …: the names that are secret in bodies are in headers too.

@@ -45,12 +45,19 @@ pub(super) struct Shelf {
 }
 
 impl Shelf {
-    pub(super) fn new(segment: String, length: u64) -> Self {
+    /// Of a segment of that length; `bytes` is a buffer that served before.
+    pub(super) fn new(segment: String, length: u64, mut bytes: Vec<u8>) -> Self {
+        bytes.clear();
         Self {
             segment,
             length,
-            bytes: Vec::new(),
+            bytes,
         }
+    }
+
+    /// The buffer, to serve again.
+    pub(super) fn into_buffer(self) -> Vec<u8> {
+        self.bytes
     }
 
     /// Seals the bodies of one record with `key`; equal ones share a place.

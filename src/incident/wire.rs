@@ -34,10 +34,20 @@ pub(super) fn decoded_lines(headers: &HeaderMap) -> Vec<Line<'_>> {
         .collect()
 }
 
+/// Most heads have fewer.
+const USUAL_LINES: usize = 24;
+
 /// Splits the raw head of an HTTP/1 message (RFC 9112 §5).
 fn wire_lines(head: &[u8]) -> Vec<Line<'_>> {
-    let mut lines: Vec<Line<'_>> = Vec::new();
-    for line in head.split(|byte| *byte == b'\n').skip(1) {
+    let mut lines: Vec<Line<'_>> = Vec::with_capacity(USUAL_LINES);
+    let ends = memchr::memchr_iter(b'\n', head).chain([head.len()]);
+    let mut start = 0;
+    for (n, end) in ends.enumerate() {
+        let line = head.get(start..end).unwrap_or_default();
+        start = end + 1;
+        if n == 0 {
+            continue;
+        }
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         if line.is_empty() {
             continue;
@@ -56,9 +66,9 @@ fn wire_lines(head: &[u8]) -> Vec<Line<'_>> {
 }
 
 fn split(line: &[u8]) -> Line<'_> {
-    let mut parts = line.splitn(2, |byte| *byte == b':');
-    let name = parts.next().unwrap_or_default();
-    let value = parts.next().unwrap_or_default();
+    let colon = memchr::memchr(b':', line).unwrap_or(line.len());
+    let (name, rest) = line.split_at(colon);
+    let value = rest.get(1..).unwrap_or_default();
     Line {
         name: name.into(),
         value: trim(value).into(),

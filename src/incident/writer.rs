@@ -24,7 +24,7 @@ use super::{
     note::Notes,
     rate::RateCap,
     reader,
-    record::{self, Record, timestamp},
+    record::{self, Heads, Means, Record, timestamp},
     redact::Redaction,
     retention::{self, Limits},
     segment::{Appender, Holds},
@@ -91,6 +91,19 @@ pub(super) struct Writer {
     /// Lines since the last sync was asked for, and those it shall confirm.
     unsynced_lines: u64,
     syncing_lines: u64,
+    heads: Heads,
+    /// Buffers that serve again: a batch is a megabyte, and fresh memory for each costs a page fault for every 4 KiB.
+    line_buffer: Vec<u8>,
+    body_buffer: Vec<u8>,
+}
+
+/// A buffer that grew beyond this is given back.
+const MAX_BUFFER: usize = 4 << 20;
+
+fn spare(buffer: Vec<u8>) -> Vec<u8> {
+    Some(buffer)
+        .filter(|buffer| buffer.capacity() <= MAX_BUFFER)
+        .unwrap_or_default()
 }
 
 /// A record ready to be written.
@@ -171,6 +184,9 @@ impl Writer {
             synced: Instant::now(),
             unsynced_lines: 0,
             syncing_lines: 0,
+            heads: Heads::default(),
+            line_buffer: Vec::new(),
+            body_buffer: Vec::new(),
             settings,
             redaction,
             clock,
@@ -395,20 +411,24 @@ impl Writer {
         if incident.kind != Kind::SelfTest {
             self.shared.trouble.note(&incident);
         }
-        if incident.linkedin_code.is_none() {
-            incident.linkedin_code = record::linkedin_code(&incident);
-        }
+        let said = record::error_said(&incident);
+        incident.linkedin_code = incident.linkedin_code.take().or(said.code);
         let surplus = self.cap.turn(self.clock.seconds());
         self.notes.surplus(surplus);
         let is_4xx = |answer: &AnswerGiven| answer.status.is_client_error();
         let is_capped = incident.answer.as_ref().is_some_and(is_4xx);
-        let redacted = || Record::signature_of(&incident, &self.redaction, &self.settings);
+        let means = Means {
+            redaction: &self.redaction,
+            heads: &self.heads,
+            settings: &self.settings,
+        };
+        let redacted = || Record::signature_of(&incident, means);
         let cap = &mut self.cap;
         if is_capped && !cap.admits(&record::signature(&incident), incident.id, redacted) {
             tell(told.take(), Ok(()));
             return None;
         }
-        let record = Record::of(&incident, &self.redaction, &self.settings);
+        let record = Record::of(&incident, said.about.as_deref(), means);
         Some(Prepared {
             line: Line::Incident(Box::new(record)),
             data_key: incident.data_key,
@@ -476,10 +496,12 @@ impl Writer {
                 continue;
             }
             let bytes = self.encode(prepared)?;
+            let length = bytes.len();
             last = self.lines.append(&bytes, now_secs);
+            self.line_buffer = spare(bytes);
             let mishaps = self.lines.take_mishaps();
             if last.is_ok() && self.lines.is_open() {
-                self.shared.extent.grew(Holds::Lines, bytes.len());
+                self.shared.extent.grew(Holds::Lines, length);
                 self.shared.extent.written(self.clock.micros());
                 self.notes = Notes::default();
                 self.notes.mishaps(mishaps);
@@ -493,7 +515,8 @@ impl Writer {
     }
 
     fn encode(&mut self, prepared: &mut [Prepared]) -> io::Result<Vec<u8>> {
-        let mut bytes = Vec::new();
+        let mut bytes = std::mem::take(&mut self.line_buffer);
+        bytes.clear();
         let time = timestamp(self.clock.micros());
         self.seq = (self.notes).encode(&mut bytes, self.seq, &time, &self.settings.instance)?;
         for ready in prepared {
@@ -511,14 +534,18 @@ impl Writer {
             return;
         }
         let written = self.bodies.ready(now_secs).and_then(|(segment, length)| {
-            let mut shelf = Shelf::new(segment, length);
+            let buffer = std::mem::take(&mut self.body_buffer);
+            let mut shelf = Shelf::new(segment, length, buffer);
             for ready in prepared.iter_mut() {
                 if let Some(key) = ready.data_key.take() {
                     shelf.put(ready.bodies_mut(), &key);
                 }
             }
-            self.bodies.append(shelf.bytes(), now_secs)?;
-            self.shared.extent.grew(Holds::Bodies, shelf.bytes().len());
+            let length = shelf.bytes().len();
+            let appended = self.bodies.append(shelf.bytes(), now_secs);
+            self.body_buffer = spare(shelf.into_buffer());
+            appended?;
+            self.shared.extent.grew(Holds::Bodies, length);
             Ok(())
         });
         let mishaps = self.bodies.take_mishaps();

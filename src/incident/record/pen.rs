@@ -5,13 +5,16 @@ use std::time::Duration;
 use bytes::Bytes;
 use data_encoding::BASE64;
 
-use super::{Answer, AttemptMade, HeadersSeen, LinkedInIds, Request, Sent, TimingsSeen, timestamp};
+use super::{
+    Answer, AttemptMade, HeadersSeen, LinkedInIds, Means, Request, Sent, TimingsSeen, heads::Shown,
+    timestamp,
+};
 use crate::{
     exchange::{Attempt, KeptBody, Timings},
     incident::{
-        AnswerGiven, Incident, RequestSeen, Settings,
+        AnswerGiven, Incident, RequestSeen,
         body::{self, BodyNote, Keep},
-        redact::{End, Redaction, Redactor},
+        redact::{End, Redactor},
         wire::{self, Line},
     },
 };
@@ -54,15 +57,17 @@ fn credential(value: &[u8]) -> Option<Bytes> {
 /// Writes one exchange down.
 pub(super) struct Pen<'a> {
     redactor: Redactor<'a>,
+    means: Means<'a>,
     keep: Keep,
 }
 
 impl<'a> Pen<'a> {
-    pub(super) fn new(incident: &Incident, redaction: &'a Redaction, settings: &Settings) -> Self {
+    pub(super) fn new(incident: &Incident, means: Means<'a>) -> Self {
         Self {
-            redactor: redaction.of(&own_secrets(incident)),
+            redactor: means.redaction.of(&own_secrets(incident)),
+            means,
             keep: match incident.data_key {
-                Some(_) if settings.keep_bodies_hours > 0 => Keep::Sealed,
+                Some(_) if means.settings.keep_bodies_hours > 0 => Keep::Sealed,
                 _ => Keep::Nothing,
             },
         }
@@ -138,23 +143,14 @@ impl<'a> Pen<'a> {
     }
 
     fn headers(&self, lines: &[Line<'_>]) -> HeadersSeen {
-        let mut latin1 = false;
-        let mut read = |bytes: &[u8]| {
-            let (text, is_latin1) = readable(bytes);
-            latin1 |= is_latin1;
-            text
-        };
-        let headers = lines
-            .iter()
-            .map(|line| {
-                let name = read(&self.redactor.text(&line.name, End::Whole));
-                let value = read(&self.redactor.header(&line.name, &line.value));
-                (name, value)
-            })
-            .collect();
+        let Means {
+            heads, redaction, ..
+        } = self.means;
+        let shown = |line| heads.shown(line, &self.redactor, redaction);
+        let headers: Vec<Shown> = lines.iter().map(shown).collect();
         HeadersSeen {
+            latin1: headers.iter().any(|shown| shown.latin1),
             headers: Some(headers),
-            latin1,
         }
     }
 
@@ -205,7 +201,7 @@ fn timings(timings: &Timings) -> TimingsSeen {
 }
 
 /// `bytes` as text, and whether they had to be read as ISO 8859-1 for that.
-fn readable(bytes: &[u8]) -> (String, bool) {
+pub(super) fn readable(bytes: &[u8]) -> (String, bool) {
     match std::str::from_utf8(bytes) {
         Ok(text) => (text.to_owned(), false),
         Err(_) => (bytes.iter().copied().map(char::from).collect(), true),

@@ -133,8 +133,8 @@ impl Dead {
 
 /// Runs, and texts, that are remembered; with one more all are forgotten.
 const MAX_KNOWN: usize = 8_192;
-/// Longer texts are hardly ever said twice.
-const LONGEST_KNOWN: usize = 256;
+/// Longer texts are hardly ever said twice. LinkedIn's errors are shorter, and come in runs.
+const LONGEST_KNOWN: usize = 2_048;
 
 /// A text by its hash, and the live secrets as they were when it was asked about.
 #[derive(Clone, Copy, Debug)]

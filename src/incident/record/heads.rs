@@ -1,0 +1,220 @@
+//! Header lines as a record writes them, remembered.
+//!
+//! Forty header lines of an exchange stood in the one before as well. What comes out of the redaction door for such a
+//! line, as JSON, is kept by the line's hash; only this exchange's own secrets are looked for in it again.
+//!
+//! **Invariant:** a line is taken from here only if nothing in it depends on the exchange it stands in: no form of its
+//! secrets, nothing that may read otherwise than it stands. What became alive since voids everything. The hash is
+//! keyed, so that nobody can write a line that passes for another. Bounded.
+//!
+//! **Neighbours:** `pen` asks; `redact` decides.
+
+use std::{
+    cell::RefCell,
+    collections::HashMap,
+    hash::{BuildHasher, RandomState},
+    sync::Arc,
+};
+
+use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
+
+use super::pen::readable;
+use crate::incident::{
+    line,
+    redact::{End, Redaction, Redactor, is_searched},
+    wire::Line,
+};
+
+/// Lines that are remembered; with one more all are forgotten.
+const MAX_KNOWN: usize = 4_096;
+/// Longer ones are hardly ever said twice.
+const LONGEST_KNOWN: usize = 256;
+
+/// One header line, redacted: `["name","value"]`.
+#[derive(Clone, Debug)]
+pub(super) struct Shown {
+    json: Arc<RawValue>,
+    /// Whether it is not UTF-8 and is shown as ISO 8859-1.
+    pub(super) latin1: bool,
+}
+
+impl Serialize for Shown {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        (*self.json).serialize(to)
+    }
+}
+
+impl Shown {
+    fn of(name: &[u8], value: &[u8]) -> Self {
+        let ((name, name_is_latin1), (value, value_is_latin1)) = (readable(name), readable(value));
+        Self {
+            json: json(&name, &value),
+            latin1: name_is_latin1 || value_is_latin1,
+        }
+    }
+
+    /// With no more than `longest` characters of either.
+    pub(super) fn shorten(&mut self, longest: usize) {
+        let read = serde_json::from_str::<(String, String)>(self.json.get());
+        let cut = |text: String| text.chars().take(longest).collect::<String>();
+        let (name, value) = read.unwrap_or_default();
+        self.json = json(&cut(name), &cut(value));
+    }
+}
+
+fn json(name: &str, value: &str) -> Arc<RawValue> {
+    let mut json = Vec::with_capacity(name.len() + value.len() + 16);
+    // Two texts write without error, in UTF-8, and as JSON.
+    line::push(&mut json, &(name, value)).unwrap_or_default();
+    json.pop();
+    let json = String::from_utf8(json).unwrap_or_default();
+    RawValue::from_string(json)
+        .unwrap_or_else(|_| RawValue::NULL.to_owned())
+        .into()
+}
+
+/// What header lines become.
+#[derive(Debug, Default)]
+pub(in crate::incident) struct Heads {
+    hasher: RandomState,
+    known: RefCell<Known>,
+}
+
+/// As of one state of the live secrets.
+#[derive(Debug, Default)]
+struct Known {
+    generation: u64,
+    lines: HashMap<u64, Shown>,
+}
+
+impl Heads {
+    /// `line` as it may be written.
+    pub(super) fn shown(
+        &self,
+        line: &Line<'_>,
+        redactor: &Redactor<'_>,
+        redaction: &Redaction,
+    ) -> Shown {
+        let (name, value) = (&*line.name, &*line.value);
+        let is_short = name.len() + value.len() <= LONGEST_KNOWN;
+        if !is_short || redactor.may_be_own(name) || redactor.may_be_own(value) {
+            return fresh(line, redactor).0;
+        }
+        let hash = self.hasher.hash_one((name, value));
+        let generation = redaction.generation();
+        let mut known = self.known.borrow_mut();
+        if known.generation != generation || known.lines.len() >= MAX_KNOWN {
+            known.generation = generation;
+            known.lines.clear();
+        }
+        if let Some(shown) = known.lines.get(&hash) {
+            return shown.clone();
+        }
+        let (shown, is_steady) = fresh(line, redactor);
+        // A secret that became alive meanwhile was maybe not seen.
+        if is_steady && redaction.generation() == generation {
+            known.lines.insert(hash, shown.clone());
+        }
+        shown
+    }
+}
+
+/// `line` through the door, and whether it comes out so for whoever it is: of a text that was changed that is not sure.
+fn fresh(line: &Line<'_>, redactor: &Redactor<'_>) -> (Shown, bool) {
+    let name = redactor.text(&line.name, End::Whole);
+    let value = redactor.header(&line.name, &line.value);
+    let is_same = *value == *line.value || !is_searched(&line.name);
+    (Shown::of(&name, &value), *name == *line.name && is_same)
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::keyring::{KeyRing, LiveSecrets};
+
+    const SECRETS: [&str; 4] = [
+        "AQXdSP_W41_UPs5ioT_t8HESyODB4FqbkJ8LrV_5mff4gPODzOYR",
+        "wJalrXUtnFEMI-K7MDENG-bPxRfiCY",
+        "lgk_abcdef01_0123456789abcdef",
+        "opaque secret",
+    ];
+    const NAMES: [&str; 8] = [
+        "Host",
+        "Authorization",
+        "Cookie",
+        "set-cookie",
+        "X-Li-Route-Key",
+        "x-api-key",
+        "X-Any",
+        "wJalrXUtnFEMI-K7MDENG-bPxRfiCY",
+    ];
+
+    fn line(name: &str, value: &str) -> Line<'static> {
+        Line {
+            name: name.as_bytes().to_owned().into(),
+            value: value.as_bytes().to_owned().into(),
+        }
+    }
+
+    fn value() -> impl Strategy<Value = String> {
+        let piece = prop_oneof![
+            prop::sample::select(&SECRETS[..]).prop_map(str::to_owned),
+            prop::sample::select(
+                &[
+                    "Bearer ", "; ", "a=", "lidc=", "code=", "%41", "~ada", "\\u0041", "é", "x"
+                ][..]
+            )
+            .prop_map(str::to_owned),
+            "[ -~]{0,6}",
+        ];
+        prop::collection::vec(piece, 0..5).prop_map(|pieces| pieces.concat())
+    }
+
+    proptest! {
+        #[test]
+        fn a_remembered_line_is_what_the_door_would_say_now(
+            lines in prop::collection::vec((prop::sample::select(&NAMES[..]), value()), 1..4),
+            turns in prop::collection::vec((0_usize..4, 0_usize..SECRETS.len(), 0_usize..5), 1..12),
+        ) {
+            let ring = KeyRing::random();
+            let live = LiveSecrets::new(ring.clone());
+            let redaction = Redaction::new(ring.clone(), live.clone());
+            let heads = Heads::default();
+            for (which, own, alive) in turns {
+                if let Some(secret) = SECRETS.get(alive) {
+                    live.add(secret.as_bytes());
+                }
+                let redactor = redaction.of(&[Bytes::from_static(SECRETS[own].as_bytes())]);
+                let (name, value) = &lines[which % lines.len()];
+                let line = line(name, value);
+
+                let shown = heads.shown(&line, &redactor, &redaction);
+
+                // A door that remembers nothing.
+                let plain = Redaction::new(ring.clone(), live.clone());
+                let plain = plain.of(&[Bytes::from_static(SECRETS[own].as_bytes())]);
+                let (expected, _) = fresh(&line, &plain);
+                prop_assert_eq!(shown.json.get(), expected.json.get());
+                prop_assert_eq!(shown.latin1, expected.latin1);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded() {
+        let ring = KeyRing::random();
+        let redaction = Redaction::new(ring.clone(), LiveSecrets::new(ring));
+        let redactor = redaction.of(&[]);
+        let heads = Heads::default();
+
+        for n in 0..MAX_KNOWN + 10 {
+            heads.shown(&line("x-n", &n.to_string()), &redactor, &redaction);
+        }
+
+        assert_eq!(heads.known.borrow().lines.len(), 10);
+    }
+}
