@@ -1,4 +1,5 @@
-"""`benches/instructions`: what one good exchange costs in user space, counted by callgrind.
+"""`benches/instructions`: what one good exchange costs in user space, counted by callgrind; `--failing`: one that
+fails and is kept for support, with all that the log's writer and its index do for it.
 
 The same work as `compare`: the same requests, members, answer and defaults. Instructions do not depend
 on what else the machine does; they do not say what a missed cache costs, and callgrind's processor
@@ -7,6 +8,7 @@ lacks some of the real one's (SHA-256, AVX-512). What stands after start-up and 
 
 import argparse
 import collections
+import dataclasses
 import json
 import pathlib
 import random
@@ -17,6 +19,7 @@ import sys
 import time
 
 from . import ground, linkgate, machine, origin, programs, work
+from .comparing.world import CAPTURE_ALL
 
 CONNECTIONS, WARMING_UP = 64, 640
 CEILING = ground.BENCHES / "instructions-ceiling.json"
@@ -24,11 +27,14 @@ RESULT = ground.BENCHES / "results" / "instructions.md"
 
 
 def main():
-    asked = options().parse_args()
+    parser = options()
+    asked = parser.parse_args()
+    if asked.failing and (asked.keep or asked.check):
+        parser.error("what is kept and checked is a good exchange")
     programs.require("nginx", "valgrind", "taskset")
     binary = programs.linkgate(asked.binary)
     with ground.Ground("instructions") as place:
-        dump = counted(place, binary, asked.requests)
+        dump = counted(place, binary, asked.requests, FAILING if asked.failing else GOOD)
     total = int(re.search(r"(?m)^(?:totals|summary): (\d+)", dump.read_text())[1])
     found = round(total / asked.requests)
     print(f"{found} instructions a request")
@@ -49,48 +55,67 @@ def options():
     add = parser.add_argument
     add("--binary", type=pathlib.Path, help="the linkgate to measure (default: a release build of this repository)")
     add("--requests", type=int, default=3200, help="how many are counted (default 3200)")
+    add("--failing", action="store_true", help="calls that LinkedIn answers with 403, all of them captured")
     add("--top", type=int, default=0, help="lists so many functions")
     add("--keep", action="store_true", help="writes results/instructions.md and the ceiling that --check looks at")
     add("--check", action="store_true", help="ends with 1 if there are more than the ceiling allows")
     return parser
 
 
-def counted(place, binary, requests):
+@dataclasses.dataclass(frozen=True)
+class Kind:
+    path: str
+    status: int
+    tune: dict
+    # What is done after the answers.
+    seconds_after: float
+
+
+GOOD = Kind(work.READ, 200, {}, 0.5)
+FAILING = Kind(work.REFUSED, 403, CAPTURE_ALL, 8)
+
+
+def counted(place, binary, requests, kind):
     """Callgrind's account of so many requests."""
     callgrind = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={place.folder}/callgrind.out", binary]
     upstream = origin.start(place)
     data, key = linkgate.members_data(place, binary, upstream)
-    ours = linkgate.start(place, binary, upstream, data=data, serve=callgrind, patience=60)
-    load(ours.port, key, WARMING_UP)
-    time.sleep(0.5)
+    ours = linkgate.start(place, binary, upstream, data=data, serve=callgrind, patience=60, tune=kind.tune)
+    load(ours.port, key, WARMING_UP, kind)
+    time.sleep(kind.seconds_after)
     control(place, ours.process.pid, "-z")
-    load(ours.port, key, requests)
-    time.sleep(0.5)
+    load(ours.port, key, requests, kind)
+    time.sleep(kind.seconds_after)
     control(place, ours.process.pid, "-d")
     return place.folder / "callgrind.out.1"
 
 
-def load(port, key, count):
+def load(port, key, count, kind):
     """`count` requests over the connections, one under way on each."""
     draw = random.Random(1)
     sockets = [socket.create_connection(("127.0.0.1", port)) for _ in range(CONNECTIONS)]
     try:
         for _ in range(count // len(sockets)):
             for each in sockets:
-                each.sendall(work.text(key, work.member(draw.randrange(work.MEMBERS)), host=f"127.0.0.1:{port}").encode())
+                each.sendall(request(port, key, draw, kind))
             for each in sockets:
-                read_answer(each)
+                read_answer(each, kind)
     finally:
         for each in sockets:
             each.close()
 
 
-def read_answer(stream):
+def request(port, key, draw, kind):
+    member = work.member(draw.randrange(work.MEMBERS))
+    return work.text(key, member, path=kind.path, host=f"127.0.0.1:{port}").encode()
+
+
+def read_answer(stream, kind):
     answer = b""
     while True:
         head, found, body = answer.partition(b"\r\n\r\n")
         if found and len(body) >= work.ANSWER_BYTES:
-            assert head.startswith(b"HTTP/1.1 200"), head
+            assert head.startswith(f"HTTP/1.1 {kind.status}".encode()), head
             return
         answer += stream.recv(65536)
 
