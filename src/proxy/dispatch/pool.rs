@@ -47,8 +47,9 @@ use muffle::Muffle;
 const STREAM_WINDOW: u32 = 256 * 1024;
 /// The same for a whole connection.
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
-/// Read and write buffer of one HTTP/1 connection.
-const BUFFER: usize = 64 * 1024;
+/// Read and write buffer of one HTTP/1 connection, at most: it grows while a body fills it. 1 MiB answers cost 447 µs with
+/// it, 658 with 64 KiB, 425 with 408 KiB; a stalled caller can make us hold as much as by HTTP/2.
+const BUFFER: usize = 256 * 1024;
 /// LinkedIn's answers have heads of 1 to 2 KiB.
 const MAX_ANSWER_HEAD: u32 = 64 * 1024;
 /// HTTP/2 pings while streams are open: a dead connection is noticed within twice this.
@@ -284,6 +285,7 @@ impl Pool {
         let tap = stream.tap();
         let (sender, connection) = http1::Builder::new()
             .max_buf_size(BUFFER)
+            .max_header_size(MAX_ANSWER_HEAD as usize)
             .handshake(TokioIo::new(stream))
             .await?;
         let muffle = Arc::new(Muffle::default());
