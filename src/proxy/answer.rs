@@ -85,6 +85,15 @@ impl AnswerBody {
         }
     }
 
+    /// What is left, if that is one frame and at hand.
+    pub(crate) fn take_last(&mut self) -> Option<Frame<Bytes>> {
+        match self {
+            Self::Whole(bytes) => bytes.take().map(Frame::data),
+            Self::Streamed(streamed) => streamed.take_last(),
+            Self::Watched(_) | Self::Kept(_) => None,
+        }
+    }
+
     /// A bug of ours broke it off: its record says so.
     fn note_panic(&mut self) {
         tracing::error!("an answer's body panicked: this is a bug");
@@ -199,6 +208,13 @@ impl Streamed {
             Poll::Ready(None) | Poll::Pending => {}
         }
         self.end_if_through();
+    }
+
+    fn take_last(&mut self) -> Option<Frame<Bytes>> {
+        let at_hand = self.ahead.len() + usize::from(self.first.is_some());
+        let is_last = self.has_ended && !self.is_cut && at_hand == 1;
+        let frame = is_last.then(|| self.ahead.pop_front().or_else(|| self.first.take()));
+        frame.flatten()
     }
 
     fn poll_body(&mut self, task: &mut Context<'_>) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {

@@ -1,7 +1,7 @@
 //! What the caller really got: counted always, kept for support where something went wrong.
 //!
 //! Armed for every exchange, it pays only when it fires: an answer known to fail is copied (bounded)
-//! as it passes and its end held back until its record is written; one that breaks off, or whose
+//! as it passes and its end (all of it, where that is at hand) held back until its record is written; one that breaks off, or whose
 //! caller leaves, is recorded from what the exchange noted.
 //!
 //! **Invariant:** an exchange makes at most one incident. A caller that has read a failed answer to its
@@ -124,8 +124,10 @@ fn worth(exchange: &Exchange, answer: &Answer) -> Option<Kind> {
 async fn keep(thread: &Rc<Thread>, exchange: &Rc<Exchange>, kind: Kind, answer: Answer) -> Answer {
     let (parts, body) = answer.into_parts();
     let mut kept = Kept::new(thread, exchange, kind, parts.status, &parts.headers, body);
+    kept.take_last();
     if kept.body.is_end_stream() {
-        // No body follows: the head itself waits for the record.
+        // Nothing follows that is not at hand: the head itself waits for the record, and what is held back leaves
+        // with it in one write. A write of its own for the end took a tenth of a failed call.
         std::future::poll_fn(|task| kept.poll_recorded(task)).await;
     }
     Answer::new(Response::from_parts(
@@ -329,6 +331,17 @@ impl Kept {
                 }
                 None => ready!(self.poll_recorded(task)),
             }
+        }
+    }
+
+    /// Holds back the end of a body that is at hand.
+    fn take_last(&mut self) {
+        if self.armed.is_logged_out() {
+            return;
+        }
+        if let Some(frame) = self.body.take_last() {
+            self.keep(&frame);
+            self.ahead = Some(frame);
         }
     }
 

@@ -44,8 +44,9 @@ fn own_secrets(incident: &Incident) -> Vec<Bytes> {
 const SHORTEST_CREDENTIAL: usize = 12;
 
 fn credential(value: &[u8]) -> Option<Bytes> {
-    let secret = value.rsplit(|byte| *byte == b' ').next()?;
-    let key = secret.split(|byte| *byte == b'~').next()?;
+    let start = memchr::memrchr(b' ', value).map_or(0, |space| space + 1);
+    let secret = value.get(start..)?;
+    let key = secret.get(..memchr::memchr(b'~', secret).unwrap_or(secret.len()))?;
     let secret = if key.starts_with(b"lgk_") {
         key
     } else {

@@ -44,30 +44,32 @@ pub(super) fn hand_over(
     if exchange.is_recorded.replace(true) {
         return None;
     }
-    let mut incident = incident(thread, exchange, kind, given);
-    detach_bodies(&mut incident);
+    let incident = incident(thread, exchange, kind, given);
     thread.shard.incident(incident.fault);
     Some(thread.recorder.record(incident))
 }
 
-/// The record may wait for a slow disk: its weight in memory shall be what the log counts.
-fn detach_bodies(incident: &mut Incident) {
-    incident.request.body.detach();
-    incident
-        .attempts
-        .iter_mut()
-        .for_each(|attempt| attempt.body.detach());
-    if let Some(answer) = &mut incident.answer {
-        answer.body.detach();
-    }
-}
-
-fn incident(thread: &Thread, exchange: &Exchange, kind: Kind, given: Option<Given>) -> Incident {
+/// The record may wait for a slow disk: its weight in memory shall be what the log counts, so bodies are copied out of
+/// what they were read into.
+fn incident(
+    thread: &Thread,
+    exchange: &Exchange,
+    kind: Kind,
+    mut given: Option<Given>,
+) -> Incident {
     let (head, target) = exchange.request_head();
     let failure = exchange.failure.borrow().clone();
     let member = exchange.member();
     let secrets = secrets(exchange);
+    let mut body = exchange.body().seen();
+    body.detach();
     let mut attempts = attempts(thread, exchange);
+    attempts
+        .iter_mut()
+        .for_each(|attempt| attempt.body.detach());
+    if let Some(given) = &mut given {
+        given.body.detach();
+    }
     if let (Some(last), Some(given), None) = (attempts.last_mut(), &given, &failure) {
         // What the caller got is what LinkedIn's last answer held.
         last.body = given.body.clone();
@@ -102,7 +104,7 @@ fn incident(thread: &Thread, exchange: &Exchange, kind: Kind, given: Option<Give
             target,
             version: exchange.version,
             head,
-            body: exchange.body().seen(),
+            body,
         },
         attempts,
         answer: given.map(|given| AnswerGiven {
@@ -150,8 +152,9 @@ pub(super) fn secrets(exchange: &Exchange) -> Vec<Bytes> {
 
 /// The secret itself: without its scheme and without `~NAME`. Shorter ones would redact prose.
 fn bare(secret: &Bytes) -> Option<Bytes> {
-    let token = secret.split(|byte| *byte == b' ').next_back()?;
-    let token = token.split(|byte| *byte == b'~').next()?;
+    let start = memchr::memrchr(b' ', secret).map_or(0, |space| space + 1);
+    let token = secret.get(start..)?;
+    let token = token.get(..memchr::memchr(b'~', token).unwrap_or(token.len()))?;
     (token.len() >= 12).then(|| secret.slice_ref(token))
 }
 
