@@ -9,7 +9,11 @@
 //!
 //! **Neighbours:** `reader::filter` asks; `index::build` gathers the words of lines.
 
-use std::{borrow::Cow, collections::HashSet};
+use std::{
+    borrow::Cow,
+    collections::HashSet,
+    hash::{BuildHasher, Hasher, RandomState},
+};
 
 use memchr::memmem;
 
@@ -128,12 +132,68 @@ fn kept(word: &str) -> &str {
 /// where it is new among them, and a word is written down once for all of them.
 #[derive(Debug, Default)]
 pub(super) struct Gathered {
-    pieces: HashSet<Vec<u8>>,
-    words: HashSet<String>,
+    pieces: HashSet<Vec<u8>, Quick>,
+    words: HashSet<String, Quick>,
     /// The words, parted by spaces.
     text: String,
     /// Bytes of the pieces.
     held: usize,
+}
+
+/// Hashes eight bytes at once, from a start that nobody knows: two sets of a few thousand texts, which compare what
+/// they hold byte by byte, need no better one, and the standard one took a third of the index's time.
+#[derive(Clone, Debug)]
+struct Quick(u64);
+
+impl Default for Quick {
+    fn default() -> Self {
+        Self(RandomState::new().hash_one(0))
+    }
+}
+
+impl BuildHasher for Quick {
+    type Hasher = Folded;
+
+    fn build_hasher(&self) -> Folded {
+        Folded(self.0)
+    }
+}
+
+struct Folded(u64);
+
+impl Folded {
+    fn fold(&mut self, word: u64) {
+        // Any odd number with as many ones as zeroes: both halves of the product count.
+        let product = u128::from(self.0 ^ word) * 0x9e37_79b9_7f4a_7c15_u128;
+        let [low, high] = [product & u128::from(u64::MAX), product >> 64];
+        self.0 = u64::try_from(low ^ high).unwrap_or_default();
+    }
+}
+
+impl Hasher for Folded {
+    fn write(&mut self, bytes: &[u8]) {
+        let (words, rest) = bytes.as_chunks::<8>();
+        words
+            .iter()
+            .for_each(|word| self.fold(u64::from_le_bytes(*word)));
+        let mut last = [0; 8];
+        for (to, from) in last.iter_mut().zip(rest) {
+            *to = *from;
+        }
+        self.fold(u64::from_le_bytes(last) ^ ((bytes.len() as u64) << 56));
+    }
+
+    fn write_u8(&mut self, byte: u8) {
+        self.fold(byte.into());
+    }
+
+    fn write_usize(&mut self, number: usize) {
+        self.fold(number as u64);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
 }
 
 impl Gathered {
