@@ -13,6 +13,7 @@ use std::{
 };
 
 use dashmap::{DashMap, mapref::entry::Entry as Place};
+use foldhash::quality::RandomState;
 
 use super::{
     Token,
@@ -113,7 +114,9 @@ pub(super) struct Seen<'a> {
 /// All grants by member.
 #[derive(Debug)]
 pub(super) struct Cache {
-    entries: DashMap<Member, Entry>,
+    /// Only members that have a grant stand here, so nobody can fill it with names that collide: the
+    /// hash need not be one that withstands that.
+    entries: DashMap<Member, Entry, RandomState>,
     ahead_share: f64,
     lag: Duration,
     agenda: Arc<Agenda>,
@@ -125,7 +128,7 @@ impl Cache {
     /// An empty one, which plans in `agenda` the renewal of whatever it is given.
     pub(super) fn new(ahead_share: f64, lag: Duration, agenda: Arc<Agenda>) -> Self {
         Self {
-            entries: DashMap::new(),
+            entries: DashMap::default(),
             ahead_share,
             lag,
             agenda,
