@@ -288,7 +288,14 @@ impl Credentials {
     /// [`Refused::SignInNeeded`] when only the member can help; [`Refused::TryLater`] while a
     /// failed renewal cools down and the token is expired.
     pub fn token(&self, member: &Member) -> Result<Option<Token>, Refused> {
-        let now = self.0.now();
+        self.token_at(member, self.0.now())
+    }
+
+    /// The same for who has just looked at the clock; `now` in Unix seconds.
+    ///
+    /// # Errors
+    /// As [`Credentials::token`].
+    pub fn token_at(&self, member: &Member, now: i64) -> Result<Option<Token>, Refused> {
         match self.0.cache.look(member, now) {
             Some(Looked::Usable { token, is_to_renew }) => {
                 if is_to_renew {

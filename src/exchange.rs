@@ -8,7 +8,15 @@
 //! ever printed or stored as it stands: the support log's redaction door (`incident::redact`)
 //! stands between these types and any disk.
 
-use std::{fmt, str::FromStr, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    str::FromStr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode, Version};
@@ -23,9 +31,27 @@ pub use template::template;
 pub struct ExchangeId(Uuid);
 
 impl ExchangeId {
-    /// A new id, later than all earlier ones of this process.
+    /// A new id.
     pub fn new() -> Self {
         Self(Uuid::now_v7())
+    }
+
+    /// A new id for who has just looked at the clock, `micros` since the Unix epoch: later than all that were
+    /// made here before. A version 7 UUID whose 12 bits behind the milliseconds say their part (RFC 9562
+    /// §6.2, method 3); made on the path, where [`ExchangeId::new`] costs 300 instructions more.
+    pub fn at(micros: i64) -> Self {
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        let micros = u64::try_from(micros).unwrap_or(0);
+        let tick = ((micros / 1000) << 12) | ((micros % 1000) * 4096 / 1000);
+        let later = |last: u64| tick.max(last.saturating_add(1));
+        let last = LAST.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| {
+            Some(later(last))
+        });
+        let (Ok(last) | Err(last)) = last;
+        let tick = later(last);
+        let head = ((tick >> 12) << 16) | 0x7000 | (tick & 0xfff);
+        let tail = (1 << 63) | (rand::random::<u64>() >> 2);
+        Self(Uuid::from_u64_pair(head, tail))
     }
 
     /// Writes the usual 36 characters without allocating.
@@ -342,6 +368,21 @@ pub struct CallerSeen {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ids_tell_their_time_and_come_in_order() {
+        // Later than the clock of any other test here.
+        let micros = 4_102_444_800_123_456;
+        let ids = [micros, micros, micros - 5_000_000, micros + 1_000].map(ExchangeId::at);
+
+        assert!(ids.is_sorted_by(|one, next| one < next), "{ids:?}");
+        assert_eq!(ids[0].0.get_version(), Some(uuid::Version::SortRand));
+        assert_eq!(ids[0].0.get_variant(), uuid::Variant::RFC4122);
+        for id in ids {
+            let (secs, nanos) = id.0.get_timestamp().unwrap().to_unix();
+            assert_eq!((secs, nanos / 10_000_000), (4_102_444_800, 12), "{id}");
+        }
+    }
 
     #[test]
     fn names_outside_the_alphabet_or_length_are_refused() {
