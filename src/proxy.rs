@@ -49,7 +49,7 @@ mod tests;
 
 use accept::listen::{CallerTls, Order, PathThread};
 use admit::Familiar;
-use answer::{Answer, Outgoing};
+use answer::Answer;
 use dispatch::{Lost, Sending};
 use exchange::Exchange;
 use head_tap::Tap;
@@ -97,32 +97,27 @@ struct Call {
 /// The path of every request.
 fn request_path(
     thread: &Rc<Thread>,
-) -> impl Service<Arrival, Response = Outgoing, Error = Infallible> + Clone + use<> {
-    let dispatching = Rc::clone(thread);
-    layers_above(
-        thread,
-        service_fn(move |sending| dispatch::attempt(Rc::clone(&dispatching), sending)),
-    )
+) -> impl Service<Arrival, Response = Answer, Error = Infallible> + Clone + use<> {
+    layers_above(thread, service_fn(dispatch::attempt))
 }
 
 /// The layers in the order a request meets them, above what makes an attempt.
 fn layers_above<S>(
     thread: &Rc<Thread>,
     attempt: S,
-) -> impl Service<Arrival, Response = Outgoing, Error = Infallible> + Clone + use<S>
+) -> impl Service<Arrival, Response = Answer, Error = Infallible> + Clone + use<S>
 where
     S: Service<Sending, Response = Answer, Error = Lost> + Clone + 'static,
 {
-    let at = || Rc::clone(thread);
     ServiceBuilder::new()
-        .layer(identify::layer(at())) // everything below is known under one id
-        .layer(capture::layer(at())) // outside `reply`, so it keeps what the caller really got
-        .layer(reply::layer(at())) // below may fail, above may not
-        .layer(admit::layer(at())) // refuse before spending a token
-        .layer(deadline::layer(at())) // attempts, waits and renewals included
-        .layer(replay::layer(at())) // before anything that may send twice
-        .layer(authorize::layer(at())) // outside `backoff`: "once more" holds per exchange
-        .layer(backoff::layer(at())) // inside: a new token starts a new series
+        .layer(identify::layer(Rc::clone(thread))) // everything below is known under one id
+        .layer(capture::layer()) // outside `reply`, so it keeps what the caller really got
+        .layer(reply::layer()) // below may fail, above may not
+        .layer(admit::layer()) // refuse before spending a token
+        .layer(deadline::layer()) // attempts, waits and renewals included
+        .layer(replay::layer()) // before anything that may send twice
+        .layer(authorize::layer()) // outside `backoff`: "once more" holds per exchange
+        .layer(backoff::layer()) // inside: a new token starts a new series
         .service(attempt)
 }
 

@@ -16,7 +16,7 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 use tower::Service;
 
-use super::{Arrival, answer::Outgoing, head_tap::Tapped, thread::Thread};
+use super::{Arrival, answer::Answer, head_tap::Tapped, thread::Thread};
 
 mod http1;
 mod http2;
@@ -42,7 +42,7 @@ pub(crate) async fn serve<S>(
     stream: TcpStream,
     tls: Option<Arc<rustls::ServerConfig>>,
 ) where
-    S: Service<Arrival, Response = Outgoing, Error = Infallible> + Clone + 'static,
+    S: Service<Arrival, Response = Answer, Error = Infallible> + Clone + 'static,
     S::Future: 'static,
 {
     // Small answers shall not wait for an acknowledgement of the ones before.
@@ -58,7 +58,8 @@ pub(crate) async fn serve<S>(
                         Some(b"h2") => Agreed::Http2,
                         _ => Agreed::Http1,
                     };
-                    exchange_all(thread, path, stream, agreed).await;
+                    // In a box, so that connections in plain text do not keep room for it.
+                    Box::pin(exchange_all(thread, path, stream, agreed)).await;
                 }
                 Ok(Err(error)) => tracing::debug!(%error, "tls handshake with a caller failed"),
                 Err(_) => tracing::debug!("tls handshake with a caller took too long"),
@@ -69,7 +70,7 @@ pub(crate) async fn serve<S>(
 
 async fn exchange_all<S, I>(thread: Rc<Thread>, path: S, stream: I, agreed: Agreed)
 where
-    S: Service<Arrival, Response = Outgoing, Error = Infallible> + Clone + 'static,
+    S: Service<Arrival, Response = Answer, Error = Infallible> + Clone + 'static,
     S::Future: 'static,
     I: AsyncRead + AsyncWrite + Unpin + 'static,
 {

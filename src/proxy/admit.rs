@@ -6,7 +6,7 @@
 //! whether Linkgate knows it or not. Nothing of a body is read here, so a caller that waits for
 //! `100 Continue` is refused without sending it (RFC 9110 §10.1.1).
 
-use std::{cell::RefCell, rc::Rc};
+use std::cell::RefCell;
 
 use http::{
     HeaderMap, HeaderValue, Method, Version,
@@ -36,30 +36,26 @@ use target::Target;
 pub(crate) use familiar::Familiar;
 
 /// Lets in who may come in.
-pub(crate) fn layer<S>(
-    thread: Rc<Thread>,
-) -> impl Layer<S, Service = impl Service<Call, Response = Answer, Error = Failure> + Clone> + Clone
+pub(crate) fn layer<S>()
+-> impl Layer<S, Service = impl Service<Call, Response = Answer, Error = Failure> + Clone> + Clone
 where
     S: Service<Call, Response = Answer, Error = Failure> + Clone,
 {
-    layer_fn(move |inner: S| {
-        let thread = Rc::clone(&thread);
-        service_fn(move |call| run(inner.clone(), Rc::clone(&thread), call))
-    })
+    layer_fn(|inner: S| service_fn(move |call| run(inner.clone(), call)))
 }
 
-async fn run<S>(mut inner: S, thread: Rc<Thread>, call: Call) -> Result<Answer, Failure>
+async fn run<S>(mut inner: S, call: Call) -> Result<Answer, Failure>
 where
     S: Service<Call, Response = Answer, Error = Failure>,
 {
-    match admit(&thread, &call.exchange) {
+    match admit(&call.exchange.thread, &call.exchange) {
         Ok(admitted) => {
             // Set here alone, once per exchange.
             drop(call.exchange.admitted.set(admitted));
             inner.call(call).await
         }
         Err(failure) => {
-            super::drain_unread(&thread, &call.exchange, call.body);
+            super::drain_unread(&call.exchange.thread, &call.exchange, call.body);
             Err(failure)
         }
     }
@@ -88,7 +84,8 @@ fn admit(thread: &Thread, exchange: &Exchange) -> Result<Admitted, Failure> {
     if !(key.covers(&member) & allows(&key, exchange, path)) {
         return Err(Failure::NotAllowed);
     }
-    let token = thread.credentials.token(&member);
+    let now = exchange.started_micros.div_euclid(1_000_000);
+    let token = thread.credentials.token_at(&member, now);
     let is_named_for_key = matches!(key.covers, Covers::Members(_));
     // Who has a token is known.
     let is_known = matches!(token, Ok(Some(_))) || is_named_for_key;
@@ -141,6 +138,7 @@ fn check_protocol(exchange: &Exchange) -> Result<(), Failure> {
         check_transfer_encoding(exchange)?;
     }
     exchange.tap.with_read_head(|head| match head {
+        Some(head) if exchange.is_line_of(head) => check_lines(head, exchange),
         Some(head) if exchange.is_own_head(head) => check_head(head, exchange),
         // Pipelined: hyper hides a length that stands beside chunks, so a look at the wire is needed.
         _ if exchange.present.transfer_encoding => Err(Failure::Malformed(
@@ -177,11 +175,15 @@ fn check_transfer_encoding(exchange: &Exchange) -> Result<(), Failure> {
 
 /// What hyper tidies up before a service sees it must be looked for on the wire.
 fn check_head(head: &[u8], exchange: &Exchange) -> Result<(), Failure> {
-    let headers = &exchange.headers;
-    let has_fragment = || request_line(head).is_some_and(|(_, target)| target.contains(&b'#'));
-    if !exchange.is_line_of(head) && has_fragment() {
+    if request_line(head).is_some_and(|(_, target)| target.contains(&b'#')) {
         return Err(Failure::Malformed("its target has a fragment"));
     }
+    check_lines(head, exchange)
+}
+
+/// The same for a head whose request line is just what hyper understood.
+fn check_lines(head: &[u8], exchange: &Exchange) -> Result<(), Failure> {
+    let headers = &exchange.headers;
     let has_both = exchange.present.transfer_encoding
         && (headers.contains_key(CONTENT_LENGTH) || wire_has(head, b"content-length:"));
     if has_both {

@@ -25,12 +25,9 @@ use super::{
     replay::Pace,
 };
 
-/// What goes back to the caller, as hyper takes it.
-pub(crate) type Outgoing = Response<AnswerBody>;
-
-/// The same on its way through the layers. In a box: its half KiB is moved once for every layer that
-/// hands it up, which costs ten times what the box does.
-pub(crate) type Answer = Box<Outgoing>;
+/// An answer on its way through the layers, and as hyper takes it. What is large in its body stands in a
+/// box: an answer is moved once for every layer that hands it up, and again by hyper.
+pub(crate) type Answer = Response<AnswerBody>;
 
 /// An answer's body.
 #[derive(Debug)]
@@ -38,7 +35,7 @@ pub(crate) enum AnswerBody {
     /// Whole and in memory: our own answers, refused 401s, rewritten upload answers.
     Whole(Option<Bytes>),
     /// LinkedIn's, as it comes.
-    Streamed(Streamed),
+    Streamed(Box<Streamed>),
     /// A good one, watched for breaking off.
     Watched(Unkept),
     /// One that becomes an incident: kept, and its end held back until the record is written.

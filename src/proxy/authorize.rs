@@ -28,7 +28,6 @@ use super::{
     failure::Failure,
     repeat::Class,
     replay::CanRepeat,
-    thread::Thread,
 };
 
 mod refusal;
@@ -47,29 +46,22 @@ const LAG_WAITS: [Duration; 4] = [
 const LARGE_BODY_SECS: i64 = 3600;
 
 /// Puts the token in.
-pub(crate) fn layer<S>(
-    thread: Rc<Thread>,
-) -> impl Layer<S, Service = impl Service<Rc<Exchange>, Response = Answer, Error = Failure> + Clone>
+pub(crate) fn layer<S>()
+-> impl Layer<S, Service = impl Service<Rc<Exchange>, Response = Answer, Error = Failure> + Clone>
 + Clone
 where
     S: Service<Sending, Response = Answer, Error = Failure> + Clone,
 {
-    layer_fn(move |inner: S| {
-        let thread = Rc::clone(&thread);
+    layer_fn(|inner: S| {
         service_fn(move |exchange| {
-            let work = Authorize {
-                inner: inner.clone(),
-                thread: Rc::clone(&thread),
-                exchange,
-            };
-            work.run()
+            let inner = inner.clone();
+            Authorize { inner, exchange }.run()
         })
     })
 }
 
 struct Authorize<S> {
     inner: S,
-    thread: Rc<Thread>,
     exchange: Rc<Exchange>,
 }
 
@@ -106,7 +98,7 @@ where
                 }
                 return Ok(answer);
             }
-            let refusal = Box::pin(Refusal::read(&self.thread, &exchange, answer)).await;
+            let refusal = Box::pin(Refusal::read(&self.exchange.thread, &exchange, answer)).await;
             let why_not = Box::pin(self.why_not_again(&refusal)).await;
             token = match (self.cure(member, &token, &refusal, &mut history)?, why_not) {
                 (Cure::None(why), _) => {
@@ -162,7 +154,7 @@ where
     async fn first_token(&self, admitted: &Admitted) -> Result<Token, Failure> {
         let member = &admitted.member;
         let looked_up = admitted.token.take();
-        let looked_up = looked_up.unwrap_or_else(|| self.thread.credentials.token(member));
+        let looked_up = looked_up.unwrap_or_else(|| self.exchange.thread.credentials.token(member));
         match looked_up.map_err(failure)? {
             Some(token) if self.lasts(&token) => Ok(token),
             Some(token) => {
@@ -175,7 +167,7 @@ where
 
     /// A body that cannot be sent twice must not meet the end of its token.
     fn lasts(&self, token: &Token) -> bool {
-        let large = self.thread.replay_limits.keep_bytes as u64;
+        let large = self.exchange.thread.replay_limits.keep_bytes as u64;
         let is_large = self
             .exchange
             .body()
@@ -186,12 +178,12 @@ where
     }
 
     fn now(&self) -> i64 {
-        self.thread.clock.seconds()
+        self.exchange.thread.clock.seconds()
     }
 
     /// Younger tokens may be refused without meaning anything.
     fn lag_secs(&self) -> i64 {
-        let lag = self.thread.credentials.lag().as_secs();
+        let lag = self.exchange.thread.credentials.lag().as_secs();
         i64::try_from(lag).unwrap_or(i64::MAX)
     }
 
@@ -201,7 +193,7 @@ where
             .issued_at
             .map_or(i64::MAX, |at| self.exchange.started_micros / 1_000_000 - at);
         if age < self.lag_secs() && !status.is_server_error() {
-            self.thread.credentials.proven(member, token);
+            self.exchange.thread.credentials.proven(member, token);
         }
     }
 
@@ -218,7 +210,7 @@ where
             Code::Missing => return Ok(Cure::None("the 401 has no code and this is a write")),
             Code::Other => return Ok(Cure::None("a new token would not help")),
         }
-        if let Ok(Some(other)) = self.thread.credentials.token(member)
+        if let Ok(Some(other)) = self.exchange.thread.credentials.token(member)
             && other.fingerprint != token.fingerprint
             && history.may_switch()
         {
@@ -244,7 +236,7 @@ where
         token: &Token,
         history: &mut History,
     ) -> Result<Cure, Failure> {
-        if let Some(previous) = self.thread.credentials.previous(member, token)
+        if let Some(previous) = self.exchange.thread.credentials.previous(member, token)
             && history.may_switch()
         {
             return Ok(Cure::Other(previous));
@@ -278,7 +270,7 @@ where
         if self.exchange.caller_left.get() {
             return Some("the caller left");
         }
-        if self.exchange.class.is_write() && !self.thread.settings.retry.writes_after_401 {
+        if self.exchange.class.is_write() && !self.exchange.thread.settings.retry.writes_after_401 {
             return Some("retry.writes_after_401 is off");
         }
         match self.exchange.body().can_repeat() {
@@ -321,10 +313,16 @@ where
 
     /// Finds out why, for the record; no longer than the exchange may take.
     async fn investigate(&self, member: &Member, token: &Token, status: u16, number: Option<u32>) {
-        let credentials = &self.thread.credentials;
+        let credentials = &self.exchange.thread.credentials;
         let asking = credentials.investigate(member, token, status, number);
         let deadline = self.exchange.deadline();
-        let said = self.thread.alarm.until(deadline, asking).await.ok();
+        let said = self
+            .exchange
+            .thread
+            .alarm
+            .until(deadline, asking)
+            .await
+            .ok();
         if let Some(known) = said.filter(|said| *said != Verdict::Unknown) {
             self.exchange.verdict.get_or_init(|| Box::new(known));
         }
@@ -339,9 +337,15 @@ where
         else {
             return failure;
         };
-        let asking = self.thread.credentials.explain(member);
+        let asking = self.exchange.thread.credentials.explain(member);
         let deadline = self.exchange.deadline();
-        let said = self.thread.alarm.until(deadline, asking).await.ok();
+        let said = self
+            .exchange
+            .thread
+            .alarm
+            .until(deadline, asking)
+            .await
+            .ok();
         let verdict = said.flatten().map(|verdict| verdict.to_string());
         let reason = match verdict.filter(|verdict| !reason.contains(verdict)) {
             Some(verdict) => format!("{reason}: {verdict}").into(),
@@ -356,8 +360,9 @@ where
     /// Waits for a renewal, no longer than the exchange may take. The renewal itself goes on.
     async fn renew(&self, member: &Member, rejected: Option<&Token>) -> Result<Token, Failure> {
         let began = Instant::now();
-        let renewal = self.thread.credentials.renew(member, rejected);
+        let renewal = self.exchange.thread.credentials.renew(member, rejected);
         let ended = self
+            .exchange
             .thread
             .alarm
             .until(self.exchange.deadline(), renewal)

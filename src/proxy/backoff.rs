@@ -30,33 +30,30 @@ pub(crate) mod budget;
 pub(crate) mod throttle;
 
 /// Sends again what may be sent again.
-pub(crate) fn layer<S>(
-    thread: Rc<Thread>,
-) -> impl Layer<S, Service = impl Service<Sending, Response = Answer, Error = Failure> + Clone> + Clone
+pub(crate) fn layer<S>()
+-> impl Layer<S, Service = impl Service<Sending, Response = Answer, Error = Failure> + Clone> + Clone
 where
     S: Service<Sending, Response = Answer, Error = Lost> + Clone,
 {
-    layer_fn(move |inner: S| {
-        let thread = Rc::clone(&thread);
-        service_fn(move |sending| run(inner.clone(), Rc::clone(&thread), sending))
-    })
+    layer_fn(|inner: S| service_fn(move |sending| run(inner.clone(), sending)))
 }
 
-async fn run<S>(mut inner: S, thread: Rc<Thread>, sending: Sending) -> Result<Answer, Failure>
+async fn run<S>(mut inner: S, mut sending: Sending) -> Result<Answer, Failure>
 where
     S: Service<Sending, Response = Answer, Error = Lost>,
 {
     let exchange = Rc::clone(&sending.exchange);
+    let thread = &exchange.thread;
     let retry = &thread.settings.retry;
     let mut tries = 0;
     loop {
-        let ended = inner.call(sending.clone()).await;
+        let ended = inner.call(sending).await;
         let how = how_it_ended(&ended, &thread.clock);
         note_outcome(&exchange, how);
         if let Ended::Answered(status, _) = how {
             thread.throttle.note(&exchange, status);
         }
-        let wait = match again(&thread, &exchange, how, tries) {
+        let wait = match again(thread, &exchange, how, tries) {
             Next::Return => return ended.map_err(|lost| lost.failure),
             Next::GiveUp(why) => {
                 exchange.note_then(format!("not sent again, because {why}"));
@@ -71,11 +68,12 @@ where
         ));
         exchange.next_reason.set(reason(how));
         if let Ok(answer) = ended {
-            Box::pin(discard(&thread, &exchange, answer)).await;
+            Box::pin(discard(thread, &exchange, answer)).await;
         }
         exchange.end_trip();
         exchange.note_wait(wait);
         sleep(wait).await;
+        sending = Sending::again(&exchange)?;
         tries += 1;
         debug_assert!(tries <= retry.max_retries);
     }

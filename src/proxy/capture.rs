@@ -27,7 +27,7 @@ use crate::incident::{Kind, Written};
 use super::{
     Call,
     alarm::Watch,
-    answer::{Answer, AnswerBody, AnswerBroken, Gathered, Outgoing, Streamed},
+    answer::{Answer, AnswerBody, AnswerBroken, Gathered, Streamed},
     exchange::{Exchange, Trip},
     failure::Failure,
     thread::Thread,
@@ -41,45 +41,41 @@ use outlive::Outliving;
 use record::Given;
 
 /// Counts and keeps.
-pub(crate) fn layer<S>(
-    thread: Rc<Thread>,
-) -> impl Layer<S, Service = impl Service<Call, Response = Outgoing, Error = Infallible> + Clone> + Clone
+pub(crate) fn layer<S>()
+-> impl Layer<S, Service = impl Service<Call, Response = Answer, Error = Infallible> + Clone> + Clone
 where
     S: Service<Call, Response = Answer, Error = Infallible> + Clone + 'static,
 {
-    layer_fn(move |inner: S| {
-        let thread = Rc::clone(&thread);
+    layer_fn(|inner: S| {
         service_fn(move |call: Call| {
             let exchange = Rc::clone(&call.exchange);
-            let work = run(inner.clone(), Rc::clone(&thread), call);
-            Outliving::new(work, exchange, Rc::clone(&thread))
+            Outliving::new(run(inner.clone(), call), exchange)
         })
     })
 }
 
-async fn run<S>(mut inner: S, thread: Rc<Thread>, call: Call) -> Result<Answer, Infallible>
+async fn run<S>(mut inner: S, call: Call) -> Result<Answer, Infallible>
 where
     S: Service<Call, Response = Answer, Error = Infallible>,
 {
     let exchange = Rc::clone(&call.exchange);
+    let thread = &exchange.thread;
     let cut_short = CutShort {
-        thread: &thread,
         exchange: &exchange,
         is_armed: Cell::new(true),
     };
     let answer = inner.call(call).await?;
     cut_short.is_armed.set(false);
-    count(&thread, &exchange);
-    written::note(&thread, &exchange, &answer);
+    count(thread, &exchange);
+    written::note(thread, &exchange, &answer);
     Ok(match worth(&exchange, &answer) {
-        Some(kind) => Box::pin(keep(&thread, &exchange, kind, answer)).await,
-        None => watched(&thread, &exchange, answer),
+        Some(kind) => Box::pin(keep(&exchange, kind, answer)).await,
+        None => watched(&exchange, answer),
     })
 }
 
 /// Records an exchange whose future is dropped before it had an answer: the caller hung up.
 struct CutShort<'a> {
-    thread: &'a Thread,
     exchange: &'a Exchange,
     is_armed: Cell<bool>,
 }
@@ -91,9 +87,10 @@ impl Drop for CutShort<'_> {
         }
         self.exchange.caller_left.set(true);
         self.exchange.note_abandoned();
-        count(self.thread, self.exchange);
+        let thread = &self.exchange.thread;
+        count(thread, self.exchange);
         drop(record::hand_over(
-            self.thread,
+            thread,
             self.exchange,
             Kind::CallerLeft,
             None,
@@ -121,27 +118,24 @@ fn worth(exchange: &Exchange, answer: &Answer) -> Option<Kind> {
     }
 }
 
-async fn keep(thread: &Rc<Thread>, exchange: &Rc<Exchange>, kind: Kind, answer: Answer) -> Answer {
+async fn keep(exchange: &Rc<Exchange>, kind: Kind, answer: Answer) -> Answer {
     let (parts, body) = answer.into_parts();
-    let mut kept = Kept::new(thread, exchange, kind, parts.status, &parts.headers, body);
+    let mut kept = Kept::new(exchange, kind, parts.status, &parts.headers, body);
     kept.take_last();
     if kept.body.is_end_stream() {
         // Nothing follows that is not at hand: the head itself waits for the record, and what is held back leaves
         // with it in one write. A write of its own for the end took a tenth of a failed call.
         std::future::poll_fn(|task| kept.poll_recorded(task)).await;
     }
-    Answer::new(Response::from_parts(
-        parts,
-        AnswerBody::Kept(Box::new(kept)),
-    ))
+    Response::from_parts(parts, AnswerBody::Kept(Box::new(kept)))
 }
 
-fn watched(thread: &Rc<Thread>, exchange: &Rc<Exchange>, mut answer: Answer) -> Answer {
+fn watched(exchange: &Rc<Exchange>, mut answer: Answer) -> Answer {
     let body = answer.body_mut();
     *body = match std::mem::replace(body, AnswerBody::Whole(None)) {
         AnswerBody::Streamed(streamed) => AnswerBody::Watched(Unkept {
             streamed,
-            watch: Armed::new(thread, exchange, None),
+            watch: Armed::new(exchange, None),
         }),
         own => own,
     };
@@ -151,7 +145,6 @@ fn watched(thread: &Rc<Thread>, exchange: &Rc<Exchange>, mut answer: Answer) -> 
 /// Hands an incident over should the body it belongs to be dropped before its end.
 #[derive(Debug)]
 struct Armed {
-    thread: Rc<Thread>,
     exchange: Rc<Exchange>,
     /// What is kept of the answer; nothing of a good one.
     given: Option<Box<Given>>,
@@ -159,18 +152,16 @@ struct Armed {
 }
 
 impl Armed {
-    fn new(thread: &Rc<Thread>, exchange: &Rc<Exchange>, given: Option<Given>) -> Self {
-        let (thread, exchange) = (Rc::clone(thread), Rc::clone(exchange));
+    fn new(exchange: &Rc<Exchange>, given: Option<Given>) -> Self {
         Self {
-            thread,
-            exchange,
+            exchange: Rc::clone(exchange),
             given: given.map(Box::new),
             has_ended: false,
         }
     }
 
     fn is_logged_out(&self) -> bool {
-        self.thread.is_logged_out(&self.exchange)
+        self.exchange.thread.is_logged_out(&self.exchange)
     }
 
     /// The answer broke off: its record is made at once.
@@ -192,7 +183,7 @@ impl Armed {
             || Given::head(self.exchange.last_status(), HeaderMap::new()),
             |given| *given,
         );
-        record::hand_over(&self.thread, &self.exchange, kind, Some(given))
+        record::hand_over(&self.exchange.thread, &self.exchange, kind, Some(given))
     }
 }
 
@@ -200,7 +191,7 @@ impl Drop for Armed {
     fn drop(&mut self) {
         if !self.has_ended {
             self.exchange.caller_left.set(true);
-            self.thread.shard.caller_left();
+            self.exchange.thread.shard.caller_left();
             self.exchange.with_trip(Trip::keep_heads);
             drop(self.record(Kind::CallerLeft));
         }
@@ -210,7 +201,7 @@ impl Drop for Armed {
 /// A good answer's body: nothing is kept, but breaking off is noticed.
 #[derive(Debug)]
 pub(crate) struct Unkept {
-    streamed: Streamed,
+    streamed: Box<Streamed>,
     watch: Armed,
 }
 
@@ -276,7 +267,6 @@ enum State {
 
 impl Kept {
     fn new(
-        thread: &Rc<Thread>,
         exchange: &Rc<Exchange>,
         kind: Kind,
         status: StatusCode,
@@ -284,7 +274,7 @@ impl Kept {
         body: AnswerBody,
     ) -> Self {
         let given = Given::head(status, headers.clone());
-        let armed = Armed::new(thread, exchange, Some(given));
+        let armed = Armed::new(exchange, Some(given));
         let length = body.size_hint().exact();
         let body = Box::new(body);
         Self {
@@ -358,7 +348,7 @@ impl Kept {
 
     fn keep(&mut self, frame: &Frame<Bytes>) {
         if let (Some(chunk), Some(given)) = (frame.data_ref(), &mut self.armed.given) {
-            let limit = self.armed.thread.replay_limits.show_bytes;
+            let limit = self.armed.exchange.thread.replay_limits.show_bytes;
             given.body.note(chunk, limit);
         }
     }
@@ -375,7 +365,7 @@ impl Kept {
                 given.body.complete = true;
             }
             let written = self.armed.record(self.kind);
-            let thread = &self.armed.thread;
+            let thread = &self.armed.exchange.thread;
             self.state = match written {
                 Some(written) if self.kind == Kind::Failed => {
                     let until = Instant::now() + thread.recorder.hold();
@@ -387,7 +377,7 @@ impl Kept {
         if let State::Recording(written, watch) = &mut self.state {
             if Pin::new(written).poll(task).is_pending() {
                 ready!(watch.poll_late(task));
-                self.armed.thread.recorder.late();
+                self.armed.exchange.thread.recorder.late();
             }
             self.state = State::Done;
         }

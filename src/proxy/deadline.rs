@@ -9,29 +9,26 @@ use std::{pin::pin, rc::Rc, task::Poll};
 use tokio::time::Duration;
 use tower::{Layer, Service, layer::layer_fn, service_fn};
 
-use super::{answer::Answer, exchange::Exchange, failure::Failure, thread::Thread};
+use super::{answer::Answer, exchange::Exchange, failure::Failure};
 
 /// Time for the layers below to notice their deadline by themselves and say what happened.
 const GRACE: Duration = Duration::from_millis(200);
 
 /// Sets the deadline and holds it.
-pub(crate) fn layer<S>(
-    thread: Rc<Thread>,
-) -> impl Layer<S, Service = impl Service<super::Call, Response = Answer, Error = Failure> + Clone> + Clone
+pub(crate) fn layer<S>()
+-> impl Layer<S, Service = impl Service<super::Call, Response = Answer, Error = Failure> + Clone> + Clone
 where
     S: Service<super::Call, Response = Answer, Error = Failure> + Clone,
 {
-    layer_fn(move |inner: S| {
-        let thread = Rc::clone(&thread);
-        service_fn(move |call| run(inner.clone(), Rc::clone(&thread), call))
-    })
+    layer_fn(|inner: S| service_fn(move |call| run(inner.clone(), call)))
 }
 
-async fn run<S>(mut inner: S, thread: Rc<Thread>, call: super::Call) -> Result<Answer, Failure>
+async fn run<S>(mut inner: S, call: super::Call) -> Result<Answer, Failure>
 where
     S: Service<super::Call, Response = Answer, Error = Failure>,
 {
     let exchange: Rc<Exchange> = Rc::clone(&call.exchange);
+    let thread = &exchange.thread;
     let mut watch = thread.alarm.watch_unset();
     let mut work = pin!(inner.call(call));
     std::future::poll_fn(|task| {

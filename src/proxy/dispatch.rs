@@ -37,10 +37,22 @@ mod uploads;
 use pool::{Lease, Pool};
 
 /// One attempt to be made.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Sending {
     pub(crate) exchange: Rc<Exchange>,
     pub(crate) token: Token,
+}
+
+impl Sending {
+    /// The attempt made last, to be made once more.
+    pub(crate) fn again(exchange: &Rc<Exchange>) -> Result<Self, Failure> {
+        let trips = exchange.trips.borrow();
+        let last = trips.last().ok_or(Failure::Internal)?;
+        Ok(Self {
+            exchange: Rc::clone(exchange),
+            token: last.token.clone(),
+        })
+    }
 }
 
 /// How an attempt failed.
@@ -53,8 +65,9 @@ pub(crate) struct Lost {
 }
 
 /// Makes one attempt; it ends in an answer of any status, or is lost.
-pub(crate) async fn attempt(thread: Rc<Thread>, sending: Sending) -> Result<Answer, Lost> {
+pub(crate) async fn attempt(sending: Sending) -> Result<Answer, Lost> {
     let Sending { exchange, token } = sending;
+    let thread = &exchange.thread;
     let Some(admitted) = exchange.admitted.get() else {
         return Err(Lost {
             failure: Failure::Internal,
@@ -64,13 +77,14 @@ pub(crate) async fn attempt(thread: Rc<Thread>, sending: Sending) -> Result<Answ
     let reason = exchange.next_reason.get();
     thread.shard.attempt(reason);
     let began = thread.alarm.look();
-    exchange.begin_trip(began, token.clone());
+    let header = token.header.clone();
+    exchange.begin_trip(began, token);
 
     let settings = &thread.settings.linkedin;
     let total = exchange.deadline.get();
     let limit = total.min(began + settings.attempt_time);
     let pool = thread.pool(admitted.endpoint);
-    let trip = round_trip(&thread, &exchange, admitted, &token, pool, began);
+    let trip = round_trip(thread, &exchange, admitted, header, pool, began);
     let ended = thread
         .alarm
         .until_moving(|| exchange.moved(limit), trip)
@@ -90,7 +104,7 @@ async fn round_trip(
     thread: &Rc<Thread>,
     exchange: &Rc<Exchange>,
     admitted: &Admitted,
-    token: &Token,
+    token: HeaderValue,
     pool: &Pool,
     began: Instant,
 ) -> Result<Answer, Lost> {
@@ -132,7 +146,7 @@ fn build(
     thread: &Thread,
     exchange: &Exchange,
     admitted: &Admitted,
-    token: &Token,
+    token: HeaderValue,
     target: &BaseUrl,
     is_http2: bool,
 ) -> Request<Replayed> {
@@ -147,27 +161,28 @@ fn build(
     *request.headers_mut() = thread.spare_maps.take(exchange.headers.len() + 3);
     let out = request.headers_mut();
     let connection = HopNames::of(&exchange.headers, exchange.present.connection);
-    let (mut has_host, mut has_token) = (is_http2, false);
+    let (mut has_host, mut token) = (is_http2, Some(token));
     for (name, value) in &exchange.headers {
         match headers::fate(name, &connection) {
-            Fate::Kept => drop(out.append(name, value.clone())),
-            Fate::Token if !has_token => {
-                has_token = true;
-                out.append(AUTHORIZATION, token.header.clone());
+            Fate::Kept => drop(out.append(headers::copied(name), value.clone())),
+            Fate::Token => {
+                if let Some(token) = token.take() {
+                    out.append(AUTHORIZATION, token);
+                }
             }
             Fate::Host if !has_host => {
                 has_host = true;
                 out.append(HOST, thread.host(admitted.endpoint));
             }
             Fate::Framing => frame(out, exchange, value, is_http2),
-            Fate::Host | Fate::Token | Fate::Dropped => {}
+            Fate::Host | Fate::Dropped => {}
         }
     }
     if !has_host {
         out.insert(HOST, thread.host(admitted.endpoint));
     }
-    if !has_token {
-        out.insert(AUTHORIZATION, token.header.clone());
+    if let Some(token) = token {
+        out.insert(AUTHORIZATION, token);
     }
     if exchange.version == Version::HTTP_2 {
         join_cookies(out);
@@ -278,8 +293,8 @@ fn pass_on(
 
     let pace = Pace::new(thread.pace(), &thread.alarm);
     let body = Streamed::new(body, lease, Rc::clone(exchange), pace, ours.takes_trailers);
-    let body = AnswerBody::Streamed(body);
-    Ok(Answer::new(Response::from_parts(parts, body)))
+    let body = AnswerBody::Streamed(Box::new(body));
+    Ok(Response::from_parts(parts, body))
 }
 
 fn not_connected(exchange: &Exchange, error: &DialError) -> Lost {

@@ -104,6 +104,7 @@ impl Drop for Exchange {
         self.tap.begin(self.thread.alarm.last_look());
         let headers = std::mem::take(&mut self.headers);
         self.thread.spare_maps.give(headers);
+        self.thread.take_room(std::mem::take(self.trips.get_mut()));
     }
 }
 

@@ -29,6 +29,20 @@ pub(crate) static METHOD_OVERRIDE: HeaderName = HeaderName::from_static("x-http-
 /// The Rest.li method of a tunnelled or batch call.
 pub(crate) static RESTLI_METHOD: HeaderName = HeaderName::from_static("x-restli-method");
 
+/// Names that stand in nearly every call (linkedin.md §6).
+static LINKEDIN_VERSION: HeaderName = HeaderName::from_static("linkedin-version");
+static RESTLI_PROTOCOL_VERSION: HeaderName = HeaderName::from_static("x-restli-protocol-version");
+
+/// The same name, for another map: one that was read from the wire is allocated when it is copied (250
+/// instructions), which those that LinkedIn's callers send need not be.
+pub(crate) fn copied(name: &HeaderName) -> HeaderName {
+    match name.as_str() {
+        "linkedin-version" => LINKEDIN_VERSION.clone(),
+        "x-restli-protocol-version" => RESTLI_PROTOCOL_VERSION.clone(),
+        _ => name.clone(),
+    }
+}
+
 /// What becomes of one of the caller's headers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fate {
@@ -237,6 +251,14 @@ pub(crate) struct Differ;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_copied_name_is_the_same() {
+        for name in ["linkedin-version", "x-restli-protocol-version", "host", "x"] {
+            let name: HeaderName = name.parse().unwrap();
+            assert_eq!(copied(&name), name);
+        }
+    }
 
     #[test]
     fn each_header_meets_its_fate() {

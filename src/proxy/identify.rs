@@ -15,17 +15,16 @@ use crate::{
 };
 
 use super::{
-    Arrival, Call, answer::Outgoing, exchange::Exchange, headers::Present, repeat::Class,
+    Arrival, Call, answer::Answer, exchange::Exchange, headers::Present, repeat::Class,
     thread::Thread,
 };
 
 /// Makes the exchange.
 pub(crate) fn layer<S>(
     thread: Rc<Thread>,
-) -> impl Layer<S, Service = impl Service<Arrival, Response = Outgoing, Error = Infallible> + Clone>
-+ Clone
+) -> impl Layer<S, Service = impl Service<Arrival, Response = Answer, Error = Infallible> + Clone> + Clone
 where
-    S: Service<Call, Response = Outgoing, Error = Infallible> + Clone,
+    S: Service<Call, Response = Answer, Error = Infallible> + Clone,
 {
     layer_fn(move |inner: S| {
         let thread = Rc::clone(&thread);
@@ -48,10 +47,11 @@ fn begin(thread: &Rc<Thread>, arrival: Arrival) -> Call {
         None => thread.alarm.look(),
     };
     let present = Present::of(&parts.headers);
+    let started_micros = thread.clock.micros();
     let exchange = Rc::new(Exchange {
-        id: ExchangeId::new(),
+        id: ExchangeId::at(started_micros),
         started,
-        started_micros: thread.clock.micros(),
+        started_micros,
         class: Class::of(&parts.method, parts.uri.path(), &parts.headers, present),
         method: parts.method,
         uri: parts.uri,
@@ -65,8 +65,7 @@ fn begin(thread: &Rc<Thread>, arrival: Arrival) -> Call {
         deadline: Cell::new(started + thread.settings.retry.total_time),
         body: OnceCell::new(),
         closes: Cell::new(false),
-        // Room for one: a vector that grows from nothing takes room for four.
-        trips: RefCell::new(Vec::with_capacity(1)),
+        trips: RefCell::new(thread.room_for_trips()),
         next_reason: Cell::new(AttemptReason::First),
         caller_left: Cell::new(false),
         outcome: Cell::new(Outcome::NotSent),

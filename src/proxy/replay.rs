@@ -32,36 +32,33 @@ use super::alarm::Alarm;
 
 use tower::{Layer, Service, layer::layer_fn, service_fn};
 
-use super::{Call, answer::Answer, exchange::Exchange, failure::Failure, thread::Thread};
+use super::{Call, answer::Answer, exchange::Exchange, failure::Failure};
 
 mod pace;
 
 pub(crate) use pace::{Pace, PaceLimits};
 
 /// Takes the body over.
-pub(crate) fn layer<S>(
-    thread: Rc<Thread>,
-) -> impl Layer<S, Service = impl Service<Call, Response = Answer, Error = Failure> + Clone> + Clone
+pub(crate) fn layer<S>()
+-> impl Layer<S, Service = impl Service<Call, Response = Answer, Error = Failure> + Clone> + Clone
 where
     S: Service<Rc<Exchange>, Response = Answer, Error = Failure> + Clone,
 {
-    layer_fn(move |inner: S| {
-        let thread = Rc::clone(&thread);
-        service_fn(move |call| run(inner.clone(), Rc::clone(&thread), call))
-    })
+    layer_fn(|inner: S| service_fn(move |call| run(inner.clone(), call)))
 }
 
-async fn run<S>(mut inner: S, thread: Rc<Thread>, call: Call) -> Result<Answer, Failure>
+async fn run<S>(mut inner: S, call: Call) -> Result<Answer, Failure>
 where
     S: Service<Rc<Exchange>, Response = Answer, Error = Failure>,
 {
     let Call { exchange, body } = call;
+    let thread = &exchange.thread;
     let limits = &thread.replay_limits;
     if limits
         .max_bytes
         .is_some_and(|limit| body.size_hint().lower() > limit)
     {
-        super::drain_unread(&thread, &exchange, body);
+        super::drain_unread(thread, &exchange, body);
         return Err(Failure::BodyTooLarge);
     }
     // Set here alone, once per exchange.

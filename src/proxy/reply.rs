@@ -39,23 +39,20 @@ use super::{
 };
 
 /// Answers, whatever happens below.
-pub(crate) fn layer<S>(
-    thread: Rc<Thread>,
-) -> impl Layer<S, Service = impl Service<Call, Response = Answer, Error = Infallible> + Clone> + Clone
+pub(crate) fn layer<S>()
+-> impl Layer<S, Service = impl Service<Call, Response = Answer, Error = Infallible> + Clone> + Clone
 where
     S: Service<Call, Response = Answer, Error = Failure> + Clone,
 {
-    layer_fn(move |inner: S| {
-        let thread = Rc::clone(&thread);
-        service_fn(move |call| run(inner.clone(), Rc::clone(&thread), call))
-    })
+    layer_fn(|inner: S| service_fn(move |call| run(inner.clone(), call)))
 }
 
-async fn run<S>(mut inner: S, thread: Rc<Thread>, call: Call) -> Result<Answer, Infallible>
+async fn run<S>(mut inner: S, call: Call) -> Result<Answer, Infallible>
 where
     S: Service<Call, Response = Answer, Error = Failure>,
 {
     let exchange = Rc::clone(&call.exchange);
+    let thread = &exchange.thread;
     let mut work = pin!(inner.call(call));
     let caught = poll_fn(|task| {
         let polled = catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(task)));
@@ -65,9 +62,9 @@ where
         })
     });
     let ended = caught.await;
-    let mut answer = ended.unwrap_or_else(|failure| own_answer(&thread, &exchange, failure));
-    super::drain_rest(&thread, &exchange);
-    finish(&thread, &exchange, &mut answer);
+    let mut answer = ended.unwrap_or_else(|failure| own_answer(thread, &exchange, failure));
+    super::drain_rest(thread, &exchange);
+    finish(thread, &exchange, &mut answer);
     Ok(answer)
 }
 
@@ -120,7 +117,7 @@ fn own_answer(thread: &Thread, exchange: &Exchange, failure: Failure) -> Answer 
         retry_after_secs: wait.map(|wait| wait.as_secs()),
     };
     let body: Bytes = serde_json::to_vec(&problem).unwrap_or_default().into();
-    let mut answer = Answer::new(Response::new(AnswerBody::whole(body.clone())));
+    let mut answer = Response::new(AnswerBody::whole(body.clone()));
     *answer.status_mut() = failure.status();
     own_headers(answer.headers_mut(), &failure, body.len(), wait);
     exchange.failure.replace(Some(failure));

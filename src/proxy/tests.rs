@@ -105,21 +105,17 @@ impl World {
 /// The real path, but for attempts at paths that say where a bug shall be.
 fn path_that_panics(
     thread: &Rc<Thread>,
-) -> impl Service<Arrival, Response = Outgoing, Error = Infallible> + Clone + 'static + use<> {
-    let at = Rc::clone(thread);
-    let attempt = service_fn(move |sending: Sending| {
-        let thread = Rc::clone(&at);
-        async move {
-            let path = sending.exchange.uri.path().to_owned();
-            assert_ne!(path, "/bug/in-the-path");
-            let mut answer = dispatch::attempt(thread, sending).await?;
-            if path == "/bug/in-the-body"
-                && let AnswerBody::Streamed(streamed) = answer.body_mut()
-            {
-                streamed.panics = true;
-            }
-            Ok(answer)
+) -> impl Service<Arrival, Response = Answer, Error = Infallible> + Clone + 'static + use<> {
+    let attempt = service_fn(async |sending: Sending| {
+        let path = sending.exchange.uri.path().to_owned();
+        assert_ne!(path, "/bug/in-the-path");
+        let mut answer = dispatch::attempt(sending).await?;
+        if path == "/bug/in-the-body"
+            && let AnswerBody::Streamed(streamed) = answer.body_mut()
+        {
+            streamed.panics = true;
         }
+        Ok(answer)
     });
     layers_above(thread, attempt)
 }

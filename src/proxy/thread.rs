@@ -26,7 +26,7 @@ use super::{
     alarm::Alarm,
     backoff::{budget::Budget, throttle::Throttle},
     dispatch::pool::{Limits as PoolLimits, Pool},
-    exchange::{Endpoint, Exchange},
+    exchange::{Endpoint, Exchange, Trip},
     headers::SpareMaps,
     replay::{KeptTotal, Limits as ReplayLimits, PaceLimits},
 };
@@ -71,6 +71,8 @@ pub(crate) struct Thread {
     pub(crate) throttle: Throttle,
     pub(crate) replay_limits: ReplayLimits,
     pub(crate) spare_maps: SpareMaps,
+    /// Rooms for one trip that served an exchange and will serve another.
+    spare_rooms: RefCell<Vec<Vec<Trip>>>,
     api: Pool,
     uploads: Pool,
     api_host: HeaderValue,
@@ -134,6 +136,7 @@ impl Thread {
             },
             recorder,
             spare_maps: SpareMaps::default(),
+            spare_rooms: RefCell::default(),
             api: pool(&linkedin.api_url),
             uploads: pool(&linkedin.uploads_url),
             api_host: host(&linkedin.api_url),
@@ -179,6 +182,21 @@ impl Thread {
         match endpoint {
             Endpoint::Api => self.api_host.clone(),
             Endpoint::Uploads => self.uploads_host.clone(),
+        }
+    }
+
+    /// Room for one trip: a vector that grows from nothing takes room for four.
+    pub(crate) fn room_for_trips(&self) -> Vec<Trip> {
+        let spare = self.spare_rooms.borrow_mut().pop();
+        spare.unwrap_or_else(|| Vec::with_capacity(1))
+    }
+
+    /// Keeps a room that is not needed any more; one that had to grow goes.
+    pub(crate) fn take_room(&self, mut trips: Vec<Trip>) {
+        trips.clear();
+        let mut spares = self.spare_rooms.borrow_mut();
+        if trips.capacity() == 1 && spares.len() < MAX_SPARE_ROOMS {
+            spares.push(trips);
         }
     }
 
@@ -271,6 +289,9 @@ impl Thread {
         }
     }
 }
+
+/// As many as exchanges are usually under way at once; half a KiB each.
+const MAX_SPARE_ROOMS: usize = 128;
 
 fn pace(settings: &Settings) -> PaceLimits {
     PaceLimits {

@@ -23,7 +23,7 @@ use super::{
     super::{
         Arrival,
         admit::Familiar,
-        answer::Outgoing,
+        answer::Answer,
         head_tap::{Tap, Tapped},
         thread::{ConnectionSlot, Thread},
     },
@@ -41,7 +41,7 @@ pub(super) async fn serve<S, I>(
     mut slot: ConnectionSlot,
     mut timer: Pin<&mut Timer>,
 ) where
-    S: Service<Arrival, Response = Outgoing, Error = Infallible> + Clone + 'static,
+    S: Service<Arrival, Response = Answer, Error = Infallible> + Clone + 'static,
     I: AsyncRead + AsyncWrite + Unpin + 'static,
 {
     let tap = stream.tap();
@@ -92,9 +92,9 @@ struct Entrance<S> {
 
 impl<S> hyper::service::Service<http::Request<Incoming>> for Entrance<S>
 where
-    S: Service<Arrival, Response = Outgoing, Error = Infallible> + Clone,
+    S: Service<Arrival, Response = Answer, Error = Infallible> + Clone,
 {
-    type Response = Outgoing;
+    type Response = Answer;
     type Error = Infallible;
     type Future = S::Future;
 

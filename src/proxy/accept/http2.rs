@@ -24,7 +24,7 @@ use tower::Service;
 use super::super::{
     Arrival,
     admit::Familiar,
-    answer::Outgoing,
+    answer::Answer,
     dispatch::http2_cause,
     head_tap::{Tap, Tapped},
     thread::{ConnectionSlot, Thread},
@@ -60,7 +60,7 @@ pub(super) async fn serve<S, I>(
     stream: Tapped<I>,
     mut slot: ConnectionSlot,
 ) where
-    S: Service<Arrival, Response = Outgoing, Error = Infallible> + Clone + 'static,
+    S: Service<Arrival, Response = Answer, Error = Infallible> + Clone + 'static,
     S::Future: 'static,
     I: AsyncRead + AsyncWrite + Unpin + 'static,
 {
@@ -164,7 +164,7 @@ struct Entrance<S> {
 
 impl<S> hyper::service::Service<Request<Incoming>> for Entrance<S>
 where
-    S: Service<Arrival, Response = Outgoing, Error = Infallible> + Clone,
+    S: Service<Arrival, Response = Answer, Error = Infallible> + Clone,
 {
     type Response = http::Response<streams::Handed>;
     type Error = Infallible;

@@ -73,7 +73,7 @@ impl Refusal {
             None => Code::Missing,
         };
         let is_lag_code = matches!(number, Some(65600 | 65601));
-        let answer = Answer::new(Response::from_parts(parts, body));
+        let answer = Response::from_parts(parts, body);
         Self {
             answer,
             code,

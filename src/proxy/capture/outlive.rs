@@ -14,11 +14,7 @@ use std::{
 use pin_project_lite::pin_project;
 
 use super::{
-    super::{
-        answer::{Answer, Outgoing},
-        exchange::Exchange,
-        thread::Thread,
-    },
+    super::{answer::Answer, exchange::Exchange},
     absorb,
 };
 
@@ -38,20 +34,18 @@ pub(super) struct Detachable {
     /// Gone once it ended.
     work: Option<Boxed>,
     exchange: Rc<Exchange>,
-    thread: Rc<Thread>,
 }
 
 impl<F> Outliving<F>
 where
     F: Future<Output = Result<Answer, Infallible>> + 'static,
 {
-    pub(super) fn new(work: F, exchange: Rc<Exchange>, thread: Rc<Thread>) -> Self {
+    pub(super) fn new(work: F, exchange: Rc<Exchange>) -> Self {
         if exchange.class.is_write() {
             Self::Write {
                 work: Detachable {
                     work: Some(Box::pin(work)),
                     exchange,
-                    thread,
                 },
             }
         } else {
@@ -64,14 +58,13 @@ impl<F> Future for Outliving<F>
 where
     F: Future<Output = Result<Answer, Infallible>>,
 {
-    type Output = Result<Outgoing, Infallible>;
+    type Output = Result<Answer, Infallible>;
 
     fn poll(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
-        let polled = match self.project() {
+        match self.project() {
             Projected::Read { work } => work.poll(task),
             Projected::Write { work } => work.poll(task),
-        };
-        polled.map_ok(|answer| *answer)
+        }
     }
 }
 
@@ -91,16 +84,17 @@ impl Detachable {
 impl Drop for Detachable {
     fn drop(&mut self) {
         let Some(work) = self.work.take() else { return };
-        if !self.exchange.has_sent_bytes() || self.thread.is_stopping() {
+        let thread = Rc::clone(&self.exchange.thread);
+        if !self.exchange.has_sent_bytes() || thread.is_stopping() {
             return;
         }
         self.exchange.caller_left.set(true);
-        let thread = Rc::clone(&self.thread);
+        let detaching = Rc::clone(&thread);
         let runs_on = Box::pin(async move {
             let Ok(answer) = work.await;
             absorb(thread, answer).await;
         });
-        if self.thread.detach(runs_on).is_err() {
+        if detaching.detach(runs_on).is_err() {
             tracing::warn!(
                 exchange.id = %self.exchange.id,
                 "too many writes run on after their callers left: one was given up"

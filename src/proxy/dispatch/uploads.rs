@@ -6,6 +6,8 @@
 //!
 //! **Invariant:** only whole answers of at most [`LIMIT`] bytes are changed; anything else passes as it is.
 
+use std::sync::LazyLock;
+
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderValue, Response, StatusCode,
@@ -24,6 +26,9 @@ use super::super::{
 const LIMIT: usize = 1024 * 1024;
 /// As LinkedIn writes it.
 const LINKEDIN: &str = "https://www.linkedin.com/dms-uploads/";
+
+/// Built once: making a searcher costs more than a search with it.
+static UPLOAD: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new("Upload"));
 
 /// Whether the answer is one that tells upload URLs.
 pub(super) fn are_told(thread: &Thread, exchange: &Exchange, status: StatusCode) -> bool {
@@ -46,13 +51,13 @@ pub(super) async fn rewrite(thread: &Thread, exchange: &Exchange, answer: Answer
         .and_then(|plain| replaced(thread, exchange, &plain));
     let Some(rewritten) = rewritten else {
         let body = gathered.put_back(body);
-        return Answer::new(Response::from_parts(parts, body));
+        return Response::from_parts(parts, body);
     };
     parts.headers.remove(CONTENT_ENCODING);
     parts.headers.remove(TRANSFER_ENCODING);
     parts.headers.insert(CONTENT_LENGTH, rewritten.len().into());
     let body = AnswerBody::whole(rewritten);
-    Answer::new(Response::from_parts(parts, body))
+    Response::from_parts(parts, body)
 }
 
 fn asks_for_upload(query: &str) -> bool {
@@ -63,7 +68,7 @@ fn asks_for_upload(query: &str) -> bool {
         )
     };
     // Most queries have nothing like it, which one search tells.
-    query.contains("Upload") && query.split('&').any(asks)
+    UPLOAD.find(query.as_bytes()).is_some() && query.split('&').any(asks)
 }
 
 /// The body with the gateway's URLs; none if there is nothing to replace.

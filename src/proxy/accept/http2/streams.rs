@@ -24,7 +24,7 @@ use tokio::time::Instant;
 
 use super::super::super::{
     alarm::Watch,
-    answer::{AnswerBody, AnswerBroken, Outgoing},
+    answer::{Answer, AnswerBody, AnswerBroken},
     thread::Thread,
 };
 
@@ -198,7 +198,7 @@ pin_project! {
 
 impl<F> Future for Answering<F>
 where
-    F: Future<Output = Result<Outgoing, Infallible>>,
+    F: Future<Output = Result<Answer, Infallible>>,
 {
     type Output = Result<Response<Handed>, Infallible>;
 
