@@ -17,6 +17,7 @@ use crate::support::{
     post_saying, until,
 };
 
+mod drains;
 mod floods;
 mod slow;
 

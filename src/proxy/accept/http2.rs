@@ -10,7 +10,7 @@
 use std::{
     convert::Infallible,
     io,
-    pin::pin,
+    pin::{Pin, pin},
     rc::Rc,
     task::{Context, Poll},
 };
@@ -18,7 +18,7 @@ use std::{
 use http::Request;
 use hyper::{body::Incoming, server::conn::http2};
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tower::Service;
 
 use super::super::{
@@ -34,7 +34,7 @@ mod farewell;
 mod gathered;
 mod streams;
 
-use farewell::{Farewell, Next};
+use farewell::{Farewell, Next, Sight};
 use gathered::Gathered;
 use streams::{Answering, Streams};
 
@@ -67,21 +67,17 @@ pub(super) async fn serve<S, I>(
     let tap = stream.tap();
     let gathered = Gathered::new(stream);
     let streams = Streams::new(&thread);
-    let service = Entrance {
-        path,
-        tap: Tap::silent(),
-        familiar: Rc::default(),
-        streams: streams.clone(),
-    };
+    let service = Entrance::new(path, &streams);
     let connection = builder(&streams).serve_connection(TokioIo::new(gathered.clone()), service);
     let mut connection = pin!(connection);
     let mut farewell = pin!(Farewell::new(&thread.settings));
     let ended = std::future::poll_fn(|task: &mut Context<'_>| {
         slot.remember(task.waker());
+        streams.remember(task.waker());
         if streams.are_abused() {
             return Poll::Ready(End::Abused);
         }
-        if thread.is_draining() && farewell.as_mut().begin(&tap) {
+        if thread.is_draining() && farewell.as_mut().begin() {
             connection.as_mut().graceful_shutdown();
         }
         let polled = connection.as_mut().poll(task);
@@ -93,10 +89,7 @@ pub(super) async fn serve<S, I>(
         if let Poll::Ready(Err(error)) = sent {
             return Poll::Ready(End::Lost(error));
         }
-        let next = farewell
-            .as_mut()
-            .poll_next(&thread.settings, &streams, &tap, task);
-        match next {
+        match farewell.as_mut().poll_next(sight(&streams, &tap), task) {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Next::Cut) => Poll::Ready(End::Idle),
             Poll::Ready(Next::SayIt) => {
@@ -106,7 +99,47 @@ pub(super) async fn serve<S, I>(
             }
         }
     });
-    note(&thread, &ended.await);
+    let end = ended.await;
+    if matches!(end, End::Closed(Ok(())))
+        && farewell.as_mut().may_leave_bytes(sight(&streams, &tap))
+    {
+        await_close(&gathered, &streams, &tap, farewell).await;
+    }
+    note(&thread, &end);
+}
+
+/// Waits until the caller closes too. A socket that is closed while the caller still sends, as it does to
+/// widen its windows, is reset, and what it holds for the caller is lost.
+async fn await_close<I: AsyncRead + Unpin>(
+    gathered: &Gathered<Tapped<I>>,
+    streams: &Streams,
+    tap: &Tap,
+    mut farewell: Pin<&mut Farewell>,
+) {
+    let mut stream = gathered.clone();
+    std::future::poll_fn(|task: &mut Context<'_>| {
+        let mut room = [0; 512];
+        loop {
+            let mut buffer = ReadBuf::new(&mut room);
+            match Pin::new(&mut stream).poll_read(task, &mut buffer) {
+                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {}
+                Poll::Ready(_) => return Poll::Ready(()),
+                Poll::Pending => break,
+            }
+        }
+        farewell
+            .as_mut()
+            .poll_next(sight(streams, tap), task)
+            .map(|_| ())
+    })
+    .await;
+}
+
+fn sight(streams: &Streams, tap: &Tap) -> Sight {
+    Sight {
+        is_busy: streams.are_open(),
+        passed: tap.bytes_read() + tap.bytes_written(),
+    }
 }
 
 fn builder(streams: &Streams) -> http2::Builder<Streams> {
@@ -160,6 +193,17 @@ struct Entrance<S> {
     tap: Rc<Tap>,
     familiar: Rc<Familiar>,
     streams: Streams,
+}
+
+impl<S> Entrance<S> {
+    fn new(path: S, streams: &Streams) -> Self {
+        Self {
+            path,
+            tap: Tap::silent(),
+            familiar: Rc::default(),
+            streams: streams.clone(),
+        }
+    }
 }
 
 impl<S> hyper::service::Service<Request<Incoming>> for Entrance<S>

@@ -12,7 +12,7 @@ use std::{
     convert::Infallible,
     pin::Pin,
     rc::Rc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
     time::Duration,
 };
 
@@ -42,7 +42,8 @@ struct Shared {
     /// The call whose future is about to be handed over.
     begun: RefCell<Option<Rc<Call>>>,
     open: Cell<usize>,
-    quiet_since: Cell<Instant>,
+    /// The connection's task, which is to see that the last call has ended.
+    connection: RefCell<Option<Waker>>,
     taken_back: TakenBack,
 }
 
@@ -59,13 +60,12 @@ struct Call {
 
 impl Streams {
     pub(super) fn new(thread: &Rc<Thread>) -> Self {
-        let now = Instant::now();
         Self(Rc::new(Shared {
             thread: Rc::clone(thread),
             begun: RefCell::default(),
             open: Cell::new(0),
-            quiet_since: Cell::new(now),
-            taken_back: TakenBack::new(now),
+            connection: RefCell::default(),
+            taken_back: TakenBack::new(Instant::now()),
         }))
     }
 
@@ -87,12 +87,12 @@ impl Streams {
         self.0.open.get() > 0
     }
 
-    /// Since when none is; `now` if one is.
-    pub(super) fn quiet_since(&self, now: Instant) -> Instant {
-        match self.are_open() {
-            true => now,
-            false => self.0.quiet_since.get(),
-        }
+    /// Remembers the connection's task; a task's waker stays the same, so once is enough.
+    pub(super) fn remember(&self, waker: &Waker) {
+        self.0
+            .connection
+            .borrow_mut()
+            .get_or_insert_with(|| waker.clone());
     }
 
     /// Whether the caller takes back more than one who means well does.
@@ -133,8 +133,10 @@ impl Drop for Call {
     fn drop(&mut self) {
         let on = &self.on;
         on.open.set(on.open.get().saturating_sub(1));
-        if on.open.get() == 0 {
-            on.quiet_since.set(Instant::now());
+        if on.open.get() == 0
+            && let Some(connection) = &*on.connection.borrow()
+        {
+            connection.wake_by_ref();
         }
         if !self.is_answered.get() {
             on.taken_back.note(Instant::now());
