@@ -34,7 +34,7 @@ def main():
     programs.require("nginx", "valgrind", "taskset")
     binary = programs.linkgate(asked.binary)
     with ground.Ground("instructions") as place:
-        dump = counted(place, binary, asked.requests, FAILING if asked.failing else GOOD)
+        dump = counted(place, binary, asked.requests, FAILING if asked.failing else GOOD, asked.tls)
     total = int(re.search(r"(?m)^(?:totals|summary): (\d+)", dump.read_text())[1])
     found = round(total / asked.requests)
     print(f"{found} instructions a request")
@@ -56,6 +56,7 @@ def options():
     add("--binary", type=pathlib.Path, help="the linkgate to measure (default: a release build of this repository)")
     add("--requests", type=int, default=3200, help="how many are counted (default 3200)")
     add("--failing", action="store_true", help="calls that LinkedIn answers with 403, all of them captured")
+    add("--tls", choices=["h1", "h2"], help="the origin speaks this by TLS")
     add("--top", type=int, default=0, help="lists so many functions")
     add("--keep", action="store_true", help="writes results/instructions.md and the ceiling that --check looks at")
     add("--check", action="store_true", help="ends with 1 if there are more than the ceiling allows")
@@ -75,10 +76,10 @@ GOOD = Kind(work.READ, 200, {}, 0.5)
 FAILING = Kind(work.REFUSED, 403, CAPTURE_ALL, 8)
 
 
-def counted(place, binary, requests, kind):
+def counted(place, binary, requests, kind, tls):
     """Callgrind's account of so many requests."""
     callgrind = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={place.folder}/callgrind.out", binary]
-    upstream = origin.start(place)
+    upstream = origin.start(place, tls)
     data, key = linkgate.members_data(place, binary, upstream)
     ours = linkgate.start(place, binary, upstream, data=data, serve=callgrind, patience=60, tune=kind.tune)
     load(ours.port, key, WARMING_UP, kind)
