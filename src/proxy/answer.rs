@@ -91,6 +91,14 @@ impl AnswerBody {
         }
     }
 
+    /// Whether all of LinkedIn's came, though it may not have been passed on yet.
+    pub(crate) fn has_come(&self) -> bool {
+        match self {
+            Self::Streamed(streamed) => streamed.has_ended,
+            Self::Whole(_) | Self::Watched(_) | Self::Kept(_) => self.is_end_stream(),
+        }
+    }
+
     /// A bug of ours broke it off: its record says so.
     fn note_panic(&mut self) {
         tracing::error!("an answer's body panicked: this is a bug");
@@ -237,7 +245,8 @@ impl Streamed {
         }
         self.has_ended = true;
         if self.exchange.is_worth_recording() {
-            self.exchange.with_trip(super::exchange::Trip::keep_heads);
+            self.exchange
+                .with_trip(|trip| trip.keep_heads(&self.exchange));
         }
         self.exchange.with_trip(|trip| trip.tap = None);
         // An answer that came early leaves a connection on which the request is still on its way.

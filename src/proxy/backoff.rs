@@ -218,7 +218,7 @@ async fn discard(thread: &Thread, exchange: &Exchange, answer: Answer) {
     let kept = gathered.kept(thread.replay_limits.show_bytes);
     exchange.with_trip(|trip| {
         trip.body = kept;
-        trip.keep_heads();
+        trip.keep_heads(exchange);
     });
 }
 

@@ -28,7 +28,7 @@ use super::{
     Call,
     alarm::Watch,
     answer::{Answer, AnswerBody, AnswerBroken, Gathered, Streamed},
-    exchange::{Exchange, Trip},
+    exchange::Exchange,
     failure::Failure,
     thread::Thread,
 };
@@ -192,7 +192,8 @@ impl Drop for Armed {
         if !self.has_ended {
             self.exchange.caller_left.set(true);
             self.exchange.thread.shard.caller_left();
-            self.exchange.with_trip(Trip::keep_heads);
+            self.exchange
+                .with_trip(|trip| trip.keep_heads(&self.exchange));
             drop(self.record(Kind::CallerLeft));
         }
     }

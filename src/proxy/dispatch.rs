@@ -113,14 +113,8 @@ async fn round_trip(
         .await
         .map_err(|error| not_connected(exchange, &error))?;
     exchange.take_connection(&lease);
-    let request = build(
-        thread,
-        exchange,
-        admitted,
-        token,
-        pool.target(),
-        lease.is_http2(),
-    );
+    let is_http2 = lease.is_http2();
+    let request = build(thread, exchange, admitted, token, pool.target(), is_http2);
     match lease.send(request).await {
         Ok(response) => {
             let mut answer = pass_on(thread, exchange, lease, response)?;
@@ -129,6 +123,10 @@ async fn round_trip(
                 Poll::Ready(())
             })
             .await;
+            if is_http2 && !answer.body().has_come() {
+                // It may yet break off.
+                exchange.note_decoded(answer.headers());
+            }
             if !uploads::are_told(thread, exchange, answer.status()) {
                 return Ok(answer);
             }
@@ -141,7 +139,7 @@ async fn round_trip(
     }
 }
 
-/// Builds what LinkedIn gets: the caller's headers in their order, ours in the place of theirs.
+/// Builds what LinkedIn gets.
 fn build(
     thread: &Thread,
     exchange: &Exchange,
@@ -158,8 +156,33 @@ fn build(
     } else {
         Version::HTTP_11
     };
-    *request.headers_mut() = thread.spare_maps.take(exchange.headers.len() + 3);
-    let out = request.headers_mut();
+    *request.headers_mut() = build_headers(thread, exchange, admitted, token, is_http2);
+    request
+}
+
+/// The headers that an attempt on HTTP/2 with `token` was sent with, for its record.
+pub(crate) fn sent_headers(exchange: &Exchange, token: &Token) -> Option<HeaderMap> {
+    let admitted = exchange.admitted.get()?;
+    let is_http2 = true;
+    Some(build_headers(
+        &exchange.thread,
+        exchange,
+        admitted,
+        token.header.clone(),
+        is_http2,
+    ))
+}
+
+/// The caller's headers in their order, ours in the place of theirs; the same each time.
+fn build_headers(
+    thread: &Thread,
+    exchange: &Exchange,
+    admitted: &Admitted,
+    token: HeaderValue,
+    is_http2: bool,
+) -> HeaderMap {
+    let mut headers = thread.spare_maps.take(exchange.headers.len() + 3);
+    let out = &mut headers;
     let connection = HopNames::of(&exchange.headers, exchange.present.connection);
     let (mut has_host, mut token) = (is_http2, Some(token));
     for (name, value) in &exchange.headers {
@@ -191,11 +214,7 @@ fn build(
     if thread.settings.linkedin.send_via {
         out.append(VIA, HeaderValue::from_static("1.1 linkgate"));
     }
-    if is_http2 {
-        let sent = out.clone();
-        exchange.with_trip(|trip| trip.sent_headers = Some(sent));
-    }
-    request
+    headers
 }
 
 /// The caller's framing becomes ours, in its place: exact length or chunked (RFC 9112 §6).
@@ -271,10 +290,11 @@ fn pass_on(
     response: Response<Incoming>,
 ) -> Result<Answer, Lost> {
     let (mut parts, body) = response.into_parts();
-    exchange.note_head(
-        parts.status,
-        lease.is_http2().then(|| parts.headers.clone()),
-    );
+    exchange.note_head(parts.status);
+    let is_decoded = lease.is_http2();
+    if is_decoded && exchange.is_worth_recording() {
+        exchange.note_decoded(&parts.headers);
+    }
     if parts.status == StatusCode::SWITCHING_PROTOCOLS {
         exchange
             .with_trip(|trip| trip.broken = Some((Broken::Protocol, "101 answered".to_owned())));
@@ -285,7 +305,11 @@ fn pass_on(
         });
     }
     let ours = OurHop::of(exchange.version, &exchange.headers, exchange.present);
-    headers::strip_hop(&mut parts.headers, ours);
+    headers::strip_hop(&mut parts.headers, ours, |whole| {
+        if is_decoded {
+            exchange.note_decoded(whole);
+        }
+    });
     parts.version = Version::HTTP_11;
     let reason = parts.extensions.remove::<hyper::ext::ReasonPhrase>();
     parts.extensions = http::Extensions::new();

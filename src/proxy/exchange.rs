@@ -33,7 +33,7 @@ use crate::{
 
 use super::{
     admit::Familiar,
-    dispatch::pool::Lease,
+    dispatch::{pool::Lease, sent_headers},
     failure::Failure,
     head_tap::{Tap, request_line},
     headers::Present,
@@ -157,8 +157,7 @@ pub(crate) struct Trip {
     pub(crate) body: KeptBody,
     /// Heads, copied out once the attempt turned out to be worth recording.
     pub(crate) kept: Option<Box<KeptHeads>>,
-    /// HTTP/2 only: the headers as they were sent and came.
-    pub(crate) sent_headers: Option<HeaderMap>,
+    /// HTTP/2 only: the headers as they came, where a record may ask for them.
     pub(crate) answer_headers: Option<HeaderMap>,
 }
 
@@ -196,7 +195,6 @@ impl Trip {
             informational: Vec::new(),
             body: KeptBody::default(),
             kept: None,
-            sent_headers: None,
             answer_headers: None,
         }
     }
@@ -211,8 +209,9 @@ impl Trip {
         }
     }
 
-    /// Copies the heads out of the tap, before the connection serves the next exchange.
-    pub(crate) fn keep_heads(&mut self) {
+    /// Copies the heads out of the tap, before the connection serves the next exchange. HTTP/2 has none
+    /// there: what was sent is told by building it again.
+    pub(crate) fn keep_heads(&mut self, exchange: &Exchange) {
         if self.kept.is_some() {
             return;
         }
@@ -222,9 +221,9 @@ impl Trip {
             .as_ref()
             .map(|tap| tap.informational())
             .unwrap_or_default();
-        let decoded = |headers: &mut Option<HeaderMap>| headers.take().map(Head::Decoded);
         let sent = match &on_wire {
             Some(tap) if sent_bytes > 0 => tap.written_head().map(Head::Wire),
+            None if self.is_http2 => sent_headers(exchange, &self.token).map(Head::Decoded),
             Some(_) | None => None,
         };
         let answer = match (&on_wire, self.status) {
@@ -232,8 +231,8 @@ impl Trip {
             _ => None,
         };
         self.kept = Some(Box::new(KeptHeads {
-            sent: sent.or_else(|| decoded(&mut self.sent_headers)),
-            answer: answer.or_else(|| decoded(&mut self.answer_headers)),
+            sent,
+            answer: answer.or_else(|| self.answer_headers.take().map(Head::Decoded)),
             sent_bytes,
         }));
     }
@@ -255,7 +254,7 @@ impl Trip {
         url: String,
         token_before: Duration,
     ) -> Attempt {
-        self.keep_heads();
+        self.keep_heads(exchange);
         let timings = Timings {
             waited: self.waited,
             token: self.token_before.saturating_sub(token_before),
@@ -391,7 +390,7 @@ impl Exchange {
     }
 
     /// The answer's head came; what follows is no time of LinkedIn's any more.
-    pub(crate) fn note_head(&self, status: StatusCode, decoded: Option<HeaderMap>) {
+    pub(crate) fn note_head(&self, status: StatusCode) {
         self.with_trip(|trip| {
             let first_byte = match &trip.tap {
                 // Its tap looked at the clock when the head began.
@@ -401,7 +400,13 @@ impl Exchange {
             self.add_linkedin_time(first_byte);
             trip.first_byte = Some(first_byte);
             trip.status = Some(status);
-            trip.answer_headers = decoded;
+        });
+    }
+
+    /// The answer's headers as HTTP/2 decoded them: no tap holds them.
+    pub(crate) fn note_decoded(&self, headers: &HeaderMap) {
+        self.with_trip(|trip| {
+            trip.answer_headers.get_or_insert_with(|| headers.clone());
         });
     }
 
@@ -409,7 +414,7 @@ impl Exchange {
     pub(crate) fn note_broken(&self, broken: Broken, text: String) {
         self.with_trip(|trip| {
             trip.broken = Some((broken, text));
-            trip.keep_heads();
+            trip.keep_heads(self);
         });
     }
 
@@ -423,7 +428,7 @@ impl Exchange {
                     self.outcome.set(Outcome::Unknown);
                 }
             }
-            trip.keep_heads();
+            trip.keep_heads(self);
         });
     }
 

@@ -137,7 +137,9 @@ impl<'a> HopNames<'a> {
 ///
 /// A plain `Connection: keep-alive` stays where our own answer may say the same: in the middle of the
 /// headers taking it out means building them anew, a tenth of all that an exchange costs.
-pub(crate) fn strip_hop(headers: &mut HeaderMap, ours: OurHop) {
+///
+/// `before` sees them whole, if any is taken out.
+pub(crate) fn strip_hop(headers: &mut HeaderMap, ours: OurHop, before: impl FnOnce(&HeaderMap)) {
     let connection = single(headers, &CONNECTION);
     let is_plain = matches!(connection, Ok(Some(value)) if value.as_bytes().eq_ignore_ascii_case(b"keep-alive"));
     let names_others = !is_plain && connection != Ok(None);
@@ -156,6 +158,7 @@ pub(crate) fn strip_hop(headers: &mut HeaderMap, ours: OurHop) {
     let Some(first) = headers.keys().position(|name| !stays(name)) else {
         return;
     };
+    before(headers);
     // LinkedIn ends with `Connection` (linkedin.md §5.1): what stands last leaves no gap to close.
     if first + 1 == headers.keys().len()
         && let Some(last) = headers.keys().nth(first).cloned()
@@ -310,7 +313,7 @@ mod tests {
         headers.iter().map(pair).for_each(|(name, value)| {
             map.append(name, value);
         });
-        strip_hop(&mut map, ours);
+        strip_hop(&mut map, ours, |_| {});
         map.keys().map(ToString::to_string).collect()
     }
 
