@@ -21,9 +21,11 @@ use tokio::{net::TcpStream, time::timeout};
 use tokio_rustls::TlsConnector;
 use tower::{Service as _, ServiceExt as _};
 
+use socket::Socket;
 use steps::TimedResolver;
 
 mod roots;
+mod socket;
 mod steps;
 mod stream;
 mod trip;
@@ -270,7 +272,7 @@ impl Dialer {
             .map_err(|error| DialError::Tls(error.to_string()))?;
         let running = times.tls();
         let shaken = TlsConnector::from(Arc::clone(config))
-            .connect(name, tcp)
+            .connect(name, Socket::new(tcp))
             .await;
         drop(running);
         let tls = shaken.map_err(|error| DialError::Tls(error.to_string()))?;

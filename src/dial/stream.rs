@@ -12,13 +12,15 @@ use tokio::{
 };
 use tokio_rustls::client::TlsStream;
 
+use super::socket::Socket;
+
 /// A TCP connection to LinkedIn, TLS included where the URL asks for it.
 #[derive(Debug)]
 pub enum Stream {
     /// Loopback only.
     Plain(TcpStream),
     /// Verified TLS.
-    Tls(Box<TlsStream<TcpStream>>),
+    Tls(Box<TlsStream<Socket>>),
 }
 
 impl AsyncRead for Stream {
