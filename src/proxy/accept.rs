@@ -49,22 +49,33 @@ pub(crate) async fn serve<S>(
     drop(stream.set_nodelay(true));
     match tls {
         None => exchange_all(thread, path, stream, Agreed::Nothing).await,
-        Some(config) => {
-            let limit = thread.settings.first_byte_time;
-            let handshake = TlsAcceptor::from(config).accept(stream);
-            match timeout(limit, handshake).await {
-                Ok(Ok(stream)) => {
-                    let agreed = match stream.get_ref().1.alpn_protocol() {
-                        Some(b"h2") => Agreed::Http2,
-                        _ => Agreed::Http1,
-                    };
-                    // In a box, so that connections in plain text do not keep room for it.
-                    Box::pin(exchange_all(thread, path, stream, agreed)).await;
-                }
-                Ok(Err(error)) => tracing::debug!(%error, "tls handshake with a caller failed"),
-                Err(_) => tracing::debug!("tls handshake with a caller took too long"),
-            }
+        // In a box, so that plain connections do not keep room for it: 7 KiB each.
+        Some(config) => Box::pin(serve_tls(thread, path, stream, config)).await,
+    }
+}
+
+async fn serve_tls<S>(
+    thread: Rc<Thread>,
+    path: S,
+    stream: TcpStream,
+    config: Arc<rustls::ServerConfig>,
+) where
+    S: Service<Arrival, Response = Answer, Error = Infallible> + Clone + 'static,
+    S::Future: 'static,
+{
+    let limit = thread.settings.first_byte_time;
+    let handshake = TlsAcceptor::from(config).accept(stream);
+    match timeout(limit, handshake).await {
+        Ok(Ok(stream)) => {
+            let agreed = match stream.get_ref().1.alpn_protocol() {
+                Some(b"h2") => Agreed::Http2,
+                _ => Agreed::Http1,
+            };
+            // A stream of more than a KiB, for which each future below would keep room of its own.
+            exchange_all(thread, path, Box::new(stream), agreed).await;
         }
+        Ok(Err(error)) => tracing::debug!(%error, "tls handshake with a caller failed"),
+        Err(_) => tracing::debug!("tls handshake with a caller took too long"),
     }
 }
 
