@@ -1,17 +1,19 @@
 #!/usr/bin/env python3
 """Bodies of any size in flat memory.
 
-usage: streams.py PORT PID KEY [--streams 8] [--mib 1024] [--spare-mib 8] [--stream-mib 0.5]
+usage: streams.py PORT PID KEY [--streams 8] [--mib 1024] [--spare-mib 8] [--stream-mib 0.5] [--http2]
 
 The gateway at 127.0.0.1:PORT is the process PID and stands before a sandbox (a process of its own); KEY is a
 key with its member (lgk_...~ada). Sends and fetches --streams bodies of --mib MiB each, all at once, half of the
 uploads in chunks; one of the downloads is read slowly until all others are through. Watches the gateway's
 resident memory every 50 ms. Passes (exit 0) if every body arrived whole and memory grew by no more than
 --spare-mib plus --stream-mib for each stream, which is what the gateway documents as its buffers.
+With --http2 curl is the caller, by prior knowledge, each body on a connection of its own.
 """
 import argparse
 import json
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -30,6 +32,7 @@ def arguments():
     parser.add_argument("--mib", type=int, default=1024)
     parser.add_argument("--spare-mib", type=float, default=8)
     parser.add_argument("--stream-mib", type=float, default=0.5)
+    parser.add_argument("--http2", action="store_true")
     return parser.parse_args()
 
 
@@ -112,6 +115,51 @@ def download(options, is_slow, others_done):
         raise OSError("more came than was announced")
 
 
+def curl(options, *more):
+    bearer = f"Authorization: Bearer {options.key}"
+    words = ["curl", "-sS", "--http2-prior-knowledge", "-H", bearer, "-H", "LinkedIn-Version: 202609", *more]
+    return subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+
+def url(options, query=""):
+    return f"http://127.0.0.1:{options.port}/rest/sandboxBytes{query}"
+
+
+def upload_http2(options, checksum):
+    caller = curl(options, "-X", "POST", "-T", "-", "-H", "Expect:", url(options))
+    for _ in range(options.mib):
+        caller.stdin.write(PIECE)
+    told = json.loads(caller.communicate()[0])
+    if (told.get("bytes"), told.get("crc32")) != (options.mib << 20, checksum):
+        raise OSError(f"another body arrived: {told}")
+
+
+def download_http2(options, is_slow, others_done):
+    caller, left = curl(options, url(options, f"?size={options.mib << 20}")), options.mib << 20
+    while left:
+        is_throttled = is_slow and not others_done.is_set()
+        read = caller.stdout.read1(SLOW_BYTES if is_throttled else 1 << 20)
+        if not read:
+            raise OSError(f"cut, {left} bytes missing")
+        left -= len(read)
+        if is_throttled:
+            time.sleep(SLOW_PAUSE)
+    if caller.communicate()[0] or caller.returncode:
+        raise OSError("it did not end well")
+
+
+def begin(options, checksum, failures, others_done):
+    """All bodies at once: the quick ones, and the slow one."""
+    numbers, downs = range(options.streams), range(1, options.streams)
+    if options.http2:
+        quick = [guarded(f"upload {n}", failures, upload_http2, options, checksum) for n in numbers]
+        quick += [guarded(f"download {n}", failures, download_http2, options, False, others_done) for n in downs]
+        return quick, guarded("slow download", failures, download_http2, options, True, others_done)
+    quick = [guarded(f"upload {n}", failures, upload, options, checksum, n % 2 == 1) for n in numbers]
+    quick += [guarded(f"download {n}", failures, download, options, False, others_done) for n in downs]
+    return quick, guarded("slow download", failures, download, options, True, others_done)
+
+
 def guarded(what, failures, work, *args):
     def run():
         try:
@@ -136,10 +184,7 @@ def main():
     before, began, failures, others_done = resident_kib(options.pid), time.time(), [], threading.Event()
     watch = Watch(options.pid)
     watch.start()
-    quick = [guarded(f"upload {n}", failures, upload, options, checksum, n % 2 == 1) for n in range(options.streams)]
-    downs = range(1, options.streams)
-    quick += [guarded(f"download {n}", failures, download, options, False, others_done) for n in downs]
-    slow = guarded("slow download", failures, download, options, True, others_done)
+    quick, slow = begin(options, checksum, failures, others_done)
     for thread in quick:
         thread.join()
     took = time.time() - began
@@ -150,7 +195,7 @@ def main():
     grown = (watch.most - before) / 1024
     allowed = options.spare_mib + options.stream_mib * 2 * options.streams
     mib = options.mib * (2 * options.streams - 1)
-    print(f"streams: {options.streams} up and {options.streams} down, {options.mib} MiB each, one read slowly")
+    print(f"HTTP/{2 if options.http2 else 1} streams: {options.streams} up and {options.streams} down, {options.mib} MiB each, one read slowly")
     print(f"rate beside the slow one: {mib / took:.0f} MiB/s for {took:.1f} s")
     print(f"resident: {before / 1024:.1f} MiB before, +{grown:.1f} MiB at most, +{allowed:.1f} MiB allowed")
     for failure in failures:

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Starts a sandbox and a gateway before it, in plain text and then over TLS (HTTP/2 to LinkedIn), and lets
-# streams.py send bodies through.
+# streams.py send bodies through, from callers on HTTP/1.1 and on HTTP/2.
 # usage: streams.sh LINKGATE [options of streams.py]     (LINKGATE: path of the binary; wants curl and python3)
 set -euo pipefail
 linkgate=$(realpath "$1")
@@ -65,6 +65,7 @@ YAML
     callers=$(line gateway.out "linkgate is up" | sed 's/.*callers=[^ ]*:\([0-9]*\).*/\1/')
     echo "to LinkedIn at $base"
     python3 "$tools/streams.py" "$callers" "$gateway" "$key" "$@"
+    python3 "$tools/streams.py" "$callers" "$gateway" "$key" --http2 "$@"
     kill "$gateway"
     wait "$gateway" || true
 done
