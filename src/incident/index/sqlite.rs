@@ -22,11 +22,12 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, params}
 use super::{row::COLUMNS, words::Word};
 
 /// Number of this layout, and of what counts as a word.
-const LAYOUT: i64 = 2;
+const LAYOUT: i64 = 3;
 const PAGE_BYTES: u32 = 16 << 10;
-/// Lines at most whose words are kept together. Most words of a line stand in all its neighbours as well: writing
-/// them once for each line took more than all else that is done for a failed call (150 µs of it).
-pub(super) const GROUP_LINES: u64 = 32;
+/// Lines at most whose words are kept together. Most words of a line stand in its neighbours as well: writing them
+/// once for each line took most of a failed call. More lines would save little, since what is a line's own is written
+/// in any case, and would name more lines in vain where two frequent words are asked for.
+pub(super) const GROUP_LINES: u64 = 16;
 /// A checkpoint by another connection, or a commit, takes no longer.
 const BUSY: Duration = Duration::from_secs(2);
 /// Words that are gathered before they are written out, in bytes.

@@ -133,6 +133,7 @@ fn kept(word: &str) -> &str {
 #[derive(Debug, Default)]
 pub(super) struct Gathered {
     pieces: HashSet<Vec<u8>, Quick>,
+    /// Those that stand everywhere, too: a look here is cheaper than one among them.
     words: HashSet<String, Quick>,
     /// The words, parted by spaces.
     text: String,
@@ -214,12 +215,14 @@ impl Gathered {
     }
 
     fn add(&mut self, word: &str) {
-        if EVERYWHERE.binary_search(&word).is_ok() || self.words.contains(word) {
+        if self.words.contains(word) {
             return;
         }
         self.words.insert(word.to_owned());
-        self.text.push_str(word);
-        self.text.push(' ');
+        if EVERYWHERE.binary_search(&word).is_err() {
+            self.text.push_str(word);
+            self.text.push(' ');
+        }
     }
 
     /// What was gathered.
