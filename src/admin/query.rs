@@ -5,24 +5,21 @@
 //!
 //! **Invariant:** a word that is not known, or said twice, is refused rather than passed over: a filter that
 //! silently does nothing would show incidents as if they had been asked for.
-//! **Neighbours:** [`super::listing`] is the same for members.
+//! **Neighbours:** [`said`] reads the values, for commands as well; [`super::listing`] is the same for members.
 
 use std::fmt;
 
 use form_urlencoded::Serializer;
-use time::{OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339};
 
-use crate::{
-    exchange::Name,
-    incident::reader::{Cursor, Filter, Order, Status, begins_id},
+use crate::incident::reader::{
+    Cursor, Filter,
+    said::{self, Unfit},
 };
 
 /// Incidents of one page, where none is said.
 pub(super) const USUAL: usize = 50;
 /// At most: a line may be long.
 pub(super) const MOST: usize = 200;
-/// Of one value, so many characters.
-pub(super) const LONGEST: usize = 2_000;
 
 /// The words that a filter is made of, in the order in which a form asks for them.
 pub(super) const WORDS: [&str; 19] = [
@@ -61,23 +58,6 @@ const TOLD: [&str; 11] = [
     "ledger",
     "order",
 ];
-
-/// Whose fault an incident may be.
-pub(super) const FAULTS: [&str; 4] = ["caller", "member", "linkedin", "gateway"];
-/// Why a line stands in the log: incidents, the log's notes about itself, and what only those see who ask for it:
-/// successful writes, and what the log tests itself with.
-pub(super) const KINDS: [&str; 9] = [
-    "failed",
-    "recovered",
-    "cut",
-    "caller_left",
-    "gap",
-    "late",
-    "summary",
-    "written",
-    "self_test",
-];
-const TIMES: &str = "a time ago such as 30m, 2h or 3d, or a date such as 2026-11-23T10:00:00Z";
 
 /// What is asked for.
 #[derive(Clone, Debug, Default)]
@@ -176,31 +156,29 @@ impl Asked {
     }
 
     fn take(&mut self, word: &'static str, value: &str, now: i64) -> Result<(), BadParameter> {
-        if value.chars().count() > LONGEST {
-            return Err(bad(word, "2000 characters at most"));
-        }
+        let unfit = |Unfit(allowed)| bad(word, allowed);
+        let text = Some(said::text(value).map_err(unfit)?);
         let filter = &mut self.filter;
-        let text = Some(value.to_owned());
         match word {
-            "since" => filter.since_micros = Some(micros(word, value, now)?),
-            "until" => filter.until_micros = Some(micros(word, value, now)?),
-            "status" => filter.status = Some(status(value)?),
-            "fault" => filter.fault = one_of(&FAULTS, value, word, FAULT_WORDS)?,
-            "kind" => filter.kind = one_of(&KINDS, value, word, KIND_WORDS)?,
+            "since" => filter.since_micros = Some(said::moment(value).map_err(unfit)?.micros(now)),
+            "until" => filter.until_micros = Some(said::moment(value).map_err(unfit)?.micros(now)),
+            "status" => filter.status = Some(said::status(value).map_err(unfit)?),
+            "fault" => filter.fault = Some(said::fault(value).map_err(unfit)?),
+            "kind" => filter.kind = Some(said::kind(value).map_err(unfit)?),
             "method" => filter.method = text,
             "path" => filter.path = text,
-            "member" => filter.member = Some(name(word, value)?),
-            "application" => filter.application = Some(name(word, value)?),
-            "caller" => filter.caller = Some(name(word, value)?),
+            "member" => filter.member = Some(said::name(value).map_err(unfit)?),
+            "application" => filter.application = Some(said::name(value).map_err(unfit)?),
+            "caller" => filter.caller = Some(said::name(value).map_err(unfit)?),
             "signature" => filter.signature = text,
             "text" => filter.text = text,
-            "id" => filter.id_prefix = Some(id(value)?),
+            "id" => filter.id_prefix = Some(said::id(value).map_err(unfit)?),
             "x_li_uuid" => filter.x_li_uuid = text,
             "x_li_request_id" => filter.request_id = text,
             "request_id" => filter.caller_request_id = text,
             "ledger" if value == "1" => filter.ledger = true,
             "ledger" => return Err(bad("ledger", "1, or left out")),
-            "order" => filter.order = order(value)?,
+            "order" => filter.order = said::order(value).map_err(unfit)?,
             _ => self.limit = limit(value)?,
         }
         Ok(())
@@ -243,10 +221,6 @@ impl Asked {
     }
 }
 
-const FAULT_WORDS: &str = "caller, member, linkedin or gateway";
-const KIND_WORDS: &str =
-    "failed, recovered, cut, caller_left, gap, late, summary, written or self_test";
-
 pub(super) fn bad(parameter: &str, allowed: &'static str) -> BadParameter {
     BadParameter {
         parameter: parameter.to_owned(),
@@ -260,89 +234,9 @@ pub(super) fn unknown(name: &str) -> BadParameter {
     bad(&format!("{told:?}"), "left out: there is no such parameter")
 }
 
-/// A time ago, or a date; in Unix microseconds.
-pub(super) fn micros(word: &str, text: &str, now: i64) -> Result<i64, BadParameter> {
-    if let Some(ago) = ago(text) {
-        return Ok(now.saturating_sub(ago).max(0));
-    }
-    let wrong = |_| bad(word, TIMES);
-    let date = OffsetDateTime::parse(text, &Rfc3339).map_err(wrong)?;
-    // Beside its offset it may be of a year that is written in UTC with a sign or with five digits.
-    let is_written = |utc: OffsetDateTime| (0..=9999).contains(&utc.year());
-    let utc = date
-        .checked_to_offset(UtcOffset::UTC)
-        .filter(|utc| is_written(*utc));
-    utc.and_then(|utc| i64::try_from(utc.unix_timestamp_nanos() / 1_000).ok())
-        .ok_or_else(|| bad(word, TIMES))
-}
-
-/// `30m`, in microseconds.
-fn ago(text: &str) -> Option<i64> {
-    let unit = match text.chars().last()? {
-        's' => 1,
-        'm' => 60,
-        'h' => 3_600,
-        'd' => 86_400,
-        _ => return None,
-    };
-    let digits = text.get(..text.len() - 1)?;
-    let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-    let count: i64 = digits.parse().ok().filter(|_| is_number)?;
-    count.checked_mul(unit)?.checked_mul(1_000_000)
-}
-
-fn status(text: &str) -> Result<Status, BadParameter> {
-    let is_three = text.len() == 3;
-    let class = text.strip_suffix("xx").and_then(|digit| digit.parse().ok());
-    let exactly = text
-        .bytes()
-        .all(|byte| byte.is_ascii_digit())
-        .then(|| text.parse().ok());
-    match (class, exactly.flatten()) {
-        (Some(class @ 1..=5), _) if is_three => Ok(Status::Class(class)),
-        (None, Some(status @ 100..=599)) if is_three => Ok(Status::Exactly(status)),
-        _ => Err(bad(
-            "status",
-            "a number such as 503, or a class such as 5xx",
-        )),
-    }
-}
-
-fn one_of(
-    all: &[&str],
-    value: &str,
-    word: &str,
-    allowed: &'static str,
-) -> Result<Option<String>, BadParameter> {
-    match all.contains(&value) {
-        true => Ok(Some(value.to_owned())),
-        false => Err(bad(word, allowed)),
-    }
-}
-
-fn name(word: &str, text: &str) -> Result<String, BadParameter> {
-    let name: Result<Name, _> = text.parse();
-    name.map(|name| name.as_str().to_owned())
-        .map_err(|_| bad(word, "1 to 64 characters of A-Z a-z 0-9 . _ -"))
-}
-
 /// An exchange's id, or its beginning.
 pub(super) fn id(text: &str) -> Result<String, BadParameter> {
-    match begins_id(text) {
-        true => Ok(text.to_ascii_lowercase()),
-        false => Err(bad(
-            "id",
-            "an exchange's id, or its first 8 characters or more",
-        )),
-    }
-}
-
-fn order(text: &str) -> Result<Order, BadParameter> {
-    match text {
-        "newest" => Ok(Order::NewestFirst),
-        "oldest" => Ok(Order::OldestFirst),
-        _ => Err(bad("order", "newest or oldest")),
-    }
+    said::id(text).map_err(|Unfit(allowed)| bad("id", allowed))
 }
 
 fn limit(text: &str) -> Result<usize, BadParameter> {
@@ -355,7 +249,7 @@ fn limit(text: &str) -> Result<usize, BadParameter> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::incident::reader::Window;
+    use crate::incident::reader::{Order, Status, Window};
 
     const NOW: i64 = 1_000_000_000_000_000;
 
@@ -433,7 +327,7 @@ mod tests {
 
     #[test]
     fn a_query_for_nothing_there_is_names_the_word_and_what_it_may_be() {
-        let long = format!("text={}", "a".repeat(LONGEST + 1));
+        let long = format!("text={}", "a".repeat(said::LONGEST + 1));
         for (query, word, says) in [
             ("since=yesterday", "since", "30m, 2h or 3d"),
             ("until=99999999999999999999d", "until", "3d"),
@@ -470,17 +364,6 @@ mod tests {
             let BadParameter { parameter, allowed } = parse(query).unwrap_err();
             assert_eq!(parameter, word, "{query}");
             assert!(allowed.contains(says), "{query}: {allowed}");
-        }
-    }
-
-    #[test]
-    fn a_date_is_read_to_the_microsecond() {
-        for (text, at) in [
-            ("1970-01-01T00:00:01Z", 1_000_000),
-            ("1970-01-01T00:00:01.000002Z", 1_000_002),
-            ("1970-01-01T02:00:01+02:00", 1_000_000),
-        ] {
-            assert_eq!(micros("since", text, NOW), Ok(at));
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::{
     config::{Environment, Places},
     incident::{
         page,
-        reader::{Found, Incidents, Record, SHORTEST_PREFIX},
+        reader::{Found, Incidents, Record},
     },
     store::Decision,
 };
@@ -103,11 +103,6 @@ fn row(record: &Record, json: bool) -> io::Result<()> {
 
 /// The one incident whose id begins so.
 fn one(log: &Incidents, id: &str) -> Result<Record, End> {
-    if id.len() < SHORTEST_PREFIX {
-        return Err(End::Usage(format!(
-            "an id has 36 characters, its beginning at least {SHORTEST_PREFIX}"
-        )));
-    }
     match log.find(id) {
         Found::One(record) => Ok(*record),
         Found::Nothing => Err(End::Failed(anyhow::anyhow!(

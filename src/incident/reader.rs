@@ -31,8 +31,8 @@ mod tally;
 mod view;
 
 pub use super::shelf::NoBody;
-pub use filter::{Filter, Order, Status};
-pub use find::{Found, SHORTEST_PREFIX, begins_id};
+pub use filter::{Filter, Order, Status, said};
+pub use find::{Found, begins_id};
 pub use follow::Follow;
 pub use listing::Listing;
 pub use record::Record;

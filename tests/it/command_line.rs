@@ -98,6 +98,17 @@ fn each_end_has_its_exit_code() {
         ("no such key", &["keys", "revoke", "nothing"], 1),
         ("no such incident", &["incidents", "show", "01234567"], 1),
         ("too short an id", &["incidents", "show", "0123"], 64),
+        (
+            "what begins no id",
+            &["incidents", "explain", "0123abcz"],
+            64,
+        ),
+        ("no such kind", &["incidents", "list", "--kind", "good"], 64),
+        (
+            "no such time",
+            &["incidents", "stats", "--since", "+2h"],
+            64,
+        ),
         ("no such file", &["check", "--config", "nowhere.yaml"], 78),
     ] {
         let (ended, _, told) = run(world.folder(), arguments, "");

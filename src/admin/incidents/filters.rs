@@ -4,7 +4,10 @@
 
 use maud::{Markup, html};
 
-use crate::admin::query::{Asked, FAULTS, KINDS};
+use crate::{
+    admin::query::Asked,
+    incident::reader::said::{FAULTS, KINDS},
+};
 
 /// A field for text: its word, its label, what it may look like.
 type Field = (&'static str, &'static str, &'static str);

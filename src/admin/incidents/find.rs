@@ -19,9 +19,9 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::{not_read, one};
 use crate::{
-    admin::{door::Visitor, house::House, page, query},
+    admin::{door::Visitor, house::House, page},
     exchange::Name,
-    incident::reader::{Filter, Found, Incidents, SHORTEST_PREFIX},
+    incident::reader::{Filter, Found, Incidents, begins_id, said},
 };
 
 /// Characters of an id.
@@ -99,9 +99,8 @@ impl Meant {
         if let Ok(time) = OffsetDateTime::parse(written, &Rfc3339) {
             return Self::Time(time.unix_timestamp());
         }
-        let is_prefix = written.len() >= SHORTEST_PREFIX && is_id(written);
-        let text = || written.chars().take(query::LONGEST).collect();
-        match (is_prefix, id_within(written)) {
+        let text = || written.chars().take(said::LONGEST).collect();
+        match (begins_id(written), id_within(written)) {
             (true, _) => Self::Id(written.to_ascii_lowercase()),
             (false, Some(id)) => Self::Id(id),
             (false, None) if written.contains(char::is_whitespace) => Self::Text(text()),
@@ -120,19 +119,10 @@ impl Meant {
     }
 }
 
-/// Whether this may be an id, or its beginning.
-fn is_id(text: &str) -> bool {
-    let is_digit = |(at, byte): (usize, u8)| match at {
-        8 | 13 | 18 | 23 => byte == b'-',
-        _ => byte.is_ascii_hexdigit(),
-    };
-    text.len() <= ID && text.bytes().enumerate().all(is_digit)
-}
-
 /// The first whole id somewhere in a text.
 fn id_within(text: &str) -> Option<String> {
     let mut starts = 0..=text.len().checked_sub(ID)?;
-    let id = starts.find_map(|start| text.get(start..start + ID).filter(|part| is_id(part)))?;
+    let id = starts.find_map(|start| text.get(start..start + ID).filter(|part| begins_id(part)))?;
     Some(id.to_ascii_lowercase())
 }
 
@@ -211,6 +201,7 @@ fn by_word(log: &Incidents, word: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::admin::query::Asked;
 
     #[test]
     fn what_is_written_is_recognised_by_its_shape() {
@@ -262,7 +253,7 @@ mod tests {
                 panic!("{written}");
             };
             let list = one::list("text", &text);
-            let asked = query::Asked::parse(list.split_once('?').map(|(_, query)| query), 0, &[]);
+            let asked = Asked::parse(list.split_once('?').map(|(_, query)| query), 0, &[]);
             assert!(asked.is_ok(), "{asked:?}");
         }
     }

@@ -22,7 +22,7 @@ use crate::{
     config::Places,
     incident::{
         export::{ByShape, Circumstances, Door, Form, NotAsked, Refused, Standing, Weight, export},
-        reader::{Incidents, Record},
+        reader::{Incidents, Record, said},
         redact::Find,
     },
     secret::Secret,
@@ -36,7 +36,7 @@ const MOST_STANDINGS: usize = 16;
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Options {
     /// Their ids, or the first 8 characters or more of each
-    #[arg(required = true, value_name = "ID")]
+    #[arg(required = true, value_name = "ID", value_parser = said::id)]
     ids: Vec<String>,
     /// What to make of them: ticket, har, curl, json or zip
     #[arg(long = "as", value_name = "FORM")]

@@ -1,12 +1,12 @@
 //! `linkgate incidents list`: pages of the log, printed as they come.
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
 use crate::{
     cli::{End, print},
     incident::{
         page,
-        reader::{self, Cursor, Incidents, MOST, Page, Record},
+        reader::{Cursor, Incidents, MOST, Order, Page, Record, said},
     },
 };
 
@@ -22,26 +22,17 @@ pub(in crate::cli) struct Options {
     /// Go on where another list ended
     #[arg(long, value_name = "CURSOR")]
     after: Option<Cursor>,
-    /// Which end first
-    #[arg(long, value_enum, default_value_t = Order::Newest)]
+    /// Which end first: newest or oldest
+    #[arg(long, default_value = "newest", value_parser = said::order)]
     order: Order,
     /// Print NDJSON: one record a line, as it stands in the log
     #[arg(long)]
     json: bool,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Order {
-    Newest,
-    Oldest,
-}
-
 pub(super) fn run(log: &Incidents, options: &Options) -> Result<(), End> {
-    let mut filter = options.wanted.filter()?;
-    filter.order = match options.order {
-        Order::Newest => reader::Order::NewestFirst,
-        Order::Oldest => reader::Order::OldestFirst,
-    };
+    let mut filter = options.wanted.filter();
+    filter.order = options.order;
     let mut left = usize::try_from(options.limit).unwrap_or(usize::MAX);
     let mut after = options.after;
     let mut skipped = 0;

@@ -12,7 +12,7 @@ use crate::{
     config::Places,
     incident::{
         page,
-        reader::{Incidents, Record},
+        reader::{Incidents, Record, said},
     },
 };
 
@@ -21,6 +21,7 @@ use super::{End, bodies, one, print, reach};
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Options {
     /// Its id, or the first 8 characters or more
+    #[arg(value_parser = said::id)]
     id: String,
     /// Print JSON: the record with its bodies, as far as they can be opened
     #[arg(long)]
@@ -33,6 +34,7 @@ pub(in crate::cli) struct Options {
 #[derive(Debug, Args)]
 pub(in crate::cli) struct ExplainOptions {
     /// Its id, or the first 8 characters or more
+    #[arg(value_parser = said::id)]
     id: String,
     /// Print JSON
     #[arg(long)]

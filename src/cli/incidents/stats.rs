@@ -34,7 +34,7 @@ pub(in crate::cli) struct Options {
 
 pub(super) fn run(log: &Incidents, options: &Options) -> Result<(), End> {
     let now = Clock::system().micros();
-    let filter = options.wanted.filter_at(now)?;
+    let filter = options.wanted.filter_at(now);
     let window = Window::asked(&filter, now);
     let limit = usize::try_from(options.limit).unwrap_or(usize::MAX);
     let stats = log.stats(window, &filter, limit);

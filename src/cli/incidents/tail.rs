@@ -25,7 +25,7 @@ pub(in crate::cli) struct Options {
 }
 
 pub(super) fn run(log: &Incidents, options: &Options) -> Result<(), End> {
-    let mut filter = options.wanted.filter()?;
+    let mut filter = options.wanted.filter();
     filter.order = Order::NewestFirst;
     // Followed from before the last lines are read, so that none falls between.
     let follow = options.follow.then(|| log.follow(filter.clone()));

@@ -1,66 +1,67 @@
 //! Which incidents are wanted: the options of `list`, `tail` and `stats`, named like the parameters of pages and
 //! API.
+//!
+//! **Invariant:** each word is read by the parser that pages and API have for it ([`said`]).
 
 use clap::Args;
-use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::{
     clock::Clock,
-    incident::reader::{Filter, SHORTEST_PREFIX, Status},
+    incident::reader::{
+        Filter, Status,
+        said::{self, Moment},
+    },
 };
-
-use super::End;
-use crate::cli::keys::seconds;
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Wanted {
     /// Not before: 2h, 3d, or 2026-11-23T10:00:00Z
-    #[arg(long, value_name = "TIME")]
-    since: Option<String>,
+    #[arg(long, value_name = "TIME", value_parser = said::moment)]
+    since: Option<Moment>,
     /// Not after: 2h, 3d, or 2026-11-23T10:00:00Z
-    #[arg(long, value_name = "TIME")]
-    until: Option<String>,
+    #[arg(long, value_name = "TIME", value_parser = said::moment)]
+    until: Option<Moment>,
     /// Status of the final answer: 503 or 5xx
-    #[arg(long, value_parser = status)]
+    #[arg(long, value_parser = said::status)]
     status: Option<Status>,
     /// Whose fault: caller, member, linkedin or gateway
-    #[arg(long, value_parser = ["caller", "member", "linkedin", "gateway"])]
+    #[arg(long, value_parser = said::fault)]
     fault: Option<String>,
     /// The member's name
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = said::name)]
     member: Option<String>,
     /// The application
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = said::name)]
     application: Option<String>,
     /// The caller's name
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = said::name)]
     caller: Option<String>,
-    /// Why it was kept: failed, recovered, cut or `caller_left`
-    #[arg(long)]
+    /// Why it was kept: failed, recovered, cut or `caller_left`; or gap, late, summary, written, `self_test`
+    #[arg(long, value_parser = said::kind)]
     kind: Option<String>,
     /// The method
-    #[arg(long)]
+    #[arg(long, value_parser = said::text)]
     method: Option<String>,
     /// Part of the request's target
-    #[arg(long, value_name = "PART")]
+    #[arg(long, value_name = "PART", value_parser = said::text)]
     path: Option<String>,
     /// Any text in the record
-    #[arg(long)]
+    #[arg(long, value_parser = said::text)]
     text: Option<String>,
     /// `LinkedIn`'s x-li-uuid
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = said::text)]
     x_li_uuid: Option<String>,
     /// `LinkedIn`'s x-li-request-id
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = said::text)]
     x_li_request_id: Option<String>,
     /// The caller's own X-Request-Id
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = said::text)]
     request_id: Option<String>,
     /// The id, or its first 8 characters or more
-    #[arg(long, value_name = "ID", value_parser = id)]
+    #[arg(long, value_name = "ID", value_parser = said::id)]
     id: Option<String>,
     /// What makes incidents alike, as `stats` shows it
-    #[arg(long)]
+    #[arg(long, value_parser = said::text)]
     signature: Option<String>,
     /// Show the ledger of successful writes beside the incidents
     #[arg(long)]
@@ -68,16 +69,16 @@ pub(in crate::cli) struct Wanted {
 }
 
 impl Wanted {
-    pub(super) fn filter(&self) -> Result<Filter, End> {
+    pub(super) fn filter(&self) -> Filter {
         self.filter_at(Clock::system().micros())
     }
 
     /// The same where it is `now`, in Unix microseconds.
-    pub(super) fn filter_at(&self, now: i64) -> Result<Filter, End> {
-        let at = |text: &Option<String>| text.as_deref().map(|text| micros(text, now)).transpose();
-        Ok(Filter {
-            since_micros: at(&self.since)?,
-            until_micros: at(&self.until)?,
+    pub(super) fn filter_at(&self, now: i64) -> Filter {
+        let at = |moment: Option<Moment>| moment.map(|moment| moment.micros(now));
+        Filter {
+            since_micros: at(self.since),
+            until_micros: at(self.until),
             status: self.status,
             fault: self.fault.clone(),
             member: self.member.clone(),
@@ -94,69 +95,59 @@ impl Wanted {
             signature: self.signature.clone(),
             ledger: self.ledger,
             ..Filter::default()
-        })
-    }
-}
-
-/// A time ago, or a date.
-fn micros(text: &str, now: i64) -> Result<i64, End> {
-    if let Ok(ago) = seconds(text) {
-        let ago = i64::try_from(ago)
-            .unwrap_or(i64::MAX)
-            .saturating_mul(1_000_000);
-        return Ok(now.saturating_sub(ago).max(0));
-    }
-    let date = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| {
-        End::Usage(format!(
-            "{text:?} is no time: 2h, 3d, or 2026-11-23T10:00:00Z"
-        ))
-    })?;
-    // A year of four digits is far from where this would not fit.
-    Ok(i64::try_from(date.unix_timestamp_nanos() / 1_000).unwrap_or(i64::MAX))
-}
-
-fn id(text: &str) -> Result<String, String> {
-    match text.len() >= SHORTEST_PREFIX {
-        true => Ok(text.to_ascii_lowercase()),
-        false => Err(format!("at least {SHORTEST_PREFIX} characters of it")),
-    }
-}
-
-fn status(text: &str) -> Result<Status, String> {
-    let class = text.strip_suffix("xx").and_then(|digit| digit.parse().ok());
-    match (class, text.parse()) {
-        (Some(class @ 1..=5), _) => Ok(Status::Class(class)),
-        (None, Ok(status @ 100..=599)) => Ok(Status::Exactly(status)),
-        _ => Err("a status such as 503, or a class such as 5xx".into()),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use clap::{Args as _, Command, FromArgMatches as _};
+
     use super::*;
 
+    fn wanted(word: &str, value: &str) -> Result<Filter, clap::Error> {
+        let command = Wanted::augment_args(Command::new("list"));
+        let matches = command.try_get_matches_from(["list", word, value])?;
+        Ok(Wanted::from_arg_matches(&matches)?.filter_at(7_200_000_000))
+    }
+
     #[test]
-    fn a_status_is_three_digits_or_a_class() {
-        for (text, found) in [
-            ("503", Some(Status::Exactly(503))),
-            ("4xx", Some(Status::Class(4))),
-            ("9xx", None),
-            ("xx", None),
-            ("1000", None),
-            ("ok", None),
+    fn each_word_is_refused_with_the_sentence_that_pages_have() {
+        let long = "a".repeat(said::LONGEST + 1);
+        for (word, value, why) in [
+            ("--since", "yesterday", said::moment("yesterday").err()),
+            ("--until", "+2h", said::moment("+2h").err()),
+            ("--status", "+503", said::status("+503").err()),
+            ("--fault", "us", said::fault("us").err()),
+            ("--kind", "good", said::kind("good").err()),
+            ("--id", "0192", said::id("0192").err()),
+            ("--id", "0-------", said::id("0-------").err()),
+            ("--id", "0192abcz", said::id("0192abcz").err()),
+            ("--member", "a b", said::name("a b").err()),
+            ("--application", "é", said::name("é").err()),
+            ("--caller", "", said::name("").err()),
+            ("--method", &long, said::text(&long).err()),
+            ("--path", &long, said::text(&long).err()),
+            ("--text", &long, said::text(&long).err()),
+            ("--signature", &long, said::text(&long).err()),
+            ("--x-li-uuid", &long, said::text(&long).err()),
+            ("--x-li-request-id", &long, said::text(&long).err()),
+            ("--request-id", &long, said::text(&long).err()),
         ] {
-            assert_eq!(status(text).ok(), found, "{text}");
+            let why = why.unwrap().to_string();
+            let told = wanted(word, value).unwrap_err().to_string();
+            assert!(told.contains(&why) && told.contains(word), "{told}");
         }
     }
 
     #[test]
-    fn a_time_is_so_long_ago_or_a_date() {
-        let now = 1_000_000_000_000_000;
+    fn what_is_said_becomes_the_filter() {
+        let since = wanted("--since", "1h").unwrap().since_micros;
+        let id = wanted("--id", "0192ABCD-ef").unwrap().id_prefix;
+        let kind = wanted("--kind", "written").unwrap().kind;
 
-        assert_eq!(micros("2h", now).unwrap(), now - 7_200_000_000);
-        assert_eq!(micros("1970-01-01T00:00:01Z", now).unwrap(), 1_000_000);
-        let fine = micros("1970-01-01T00:00:01.000002900Z", now).unwrap();
-        assert_eq!(fine, 1_000_002, "as fine as the log's own times");
-        assert!(micros("yesterday", now).is_err());
+        assert_eq!(since, Some(3_600_000_000));
+        assert_eq!(id.as_deref(), Some("0192abcd-ef"));
+        assert_eq!(kind.as_deref(), Some("written"));
     }
 }

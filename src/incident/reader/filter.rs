@@ -9,6 +9,8 @@ use crate::incident::{
     ledger,
 };
 
+pub mod said;
+
 /// Kind of the lines with which the log tests itself.
 const SELF_TEST: &str = Kind::SelfTest.as_str();
 

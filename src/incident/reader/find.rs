@@ -6,7 +6,7 @@ use super::{Filter, Incidents, Record, view::Wanted};
 use crate::incident::segment::Stamp;
 
 /// Shortest beginning of an id that is looked for.
-pub const SHORTEST_PREFIX: usize = 8;
+const SHORTEST_PREFIX: usize = 8;
 /// Characters of a whole id.
 const WHOLE: usize = 36;
 /// Ids that are named when a prefix fits several.
@@ -26,7 +26,7 @@ pub enum Found {
 }
 
 impl Incidents {
-    /// The record whose id begins with `prefix`, of at least [`SHORTEST_PREFIX`] characters. Reads files: not
+    /// The record whose id begins with `prefix`, of at least eight characters. Reads files: not
     /// for an async worker.
     pub fn find(&self, prefix: &str) -> Found {
         let prefix = prefix.to_ascii_lowercase();
@@ -106,7 +106,7 @@ impl Incidents {
     }
 }
 
-/// Whether this is an exchange's id, or its beginning of [`SHORTEST_PREFIX`] characters or more.
+/// Whether this is an exchange's id, or its beginning of eight characters or more.
 pub fn begins_id(text: &str) -> bool {
     let is_of_id = |(at, byte): (usize, u8)| match at {
         8 | 13 | 18 | 23 => byte == b'-',
