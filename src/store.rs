@@ -30,7 +30,7 @@ mod sqlite;
 #[cfg(test)]
 mod suite;
 
-pub use marks::{Decision, LONGEST_SIGNATURE, MOST_MARKS, Mark, MarkStore, NotADecision};
+pub use marks::{Decision, MOST_MARKS, Mark, MarkStore, NotADecision, NotASignature, markable};
 pub use outbox::{Lost, Next, Outbox, Telling, Waiting};
 
 /// A grant as it rests: what is secret is sealed, the rest is plain for lists and questions.

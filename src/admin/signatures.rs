@@ -21,7 +21,7 @@ use super::{
     house::House,
     incidents, page,
 };
-use crate::store::{Decision, LONGEST_SIGNATURE, Mark, StoreError};
+use crate::store::{self, Decision, Mark, StoreError};
 
 mod group;
 pub(super) mod kinds;
@@ -116,20 +116,23 @@ async fn mark(
     Extension(visitor): Extension<Visitor>,
     form: Form,
 ) -> Response {
-    let signature = form.field("signature").to_owned();
     let decision = match form.field("decision") {
         "open" => Ok(None),
         word => word.parse().map(Some),
     };
     let span = Span::named(form.field("window")).unwrap_or_default();
-    let is_one_line = !signature.contains(char::is_control);
-    let (Ok(decision), 1..=LONGEST_SIGNATURE, true) = (decision, signature.len(), is_one_line)
-    else {
-        let words = "A signature is muted, resolved or open.";
+    let not_understood = |words: &str| {
         let status = StatusCode::BAD_REQUEST;
-        return page::trouble(&visitor, status, "Not understood", words, "/signatures");
+        page::trouble(&visitor, status, "Not understood", words, "/signatures")
     };
-    visitor.did(decision.map_or("reopen", Decision::as_str), &signature);
+    let Ok(decision) = decision else {
+        return not_understood("A signature is muted, resolved or open.");
+    };
+    let signature = match store::markable(form.field("signature")) {
+        Ok(signature) => signature,
+        Err(error) => return not_understood(&format!("{error}.")),
+    };
+    visitor.did(decision.map_or("reopen", Decision::as_str), signature);
     match keep(&house, &visitor, signature, decision).await {
         Ok(()) => Redirect::to(&format!("/signatures?window={}", span.word())).into_response(),
         Err(error) => not_kept(&visitor, &error),
@@ -139,14 +142,14 @@ async fn mark(
 async fn keep(
     house: &House,
     visitor: &Visitor,
-    signature: String,
+    signature: &str,
     decision: Option<Decision>,
 ) -> Result<(), StoreError> {
     match decision {
-        None => house.marks.remove_mark(&signature).await.map(drop),
+        None => house.marks.remove_mark(signature).await.map(drop),
         Some(decision) => {
             let mark = Mark {
-                signature,
+                signature: signature.to_owned(),
                 decision,
                 at: house.clock.seconds(),
                 by: visitor.operator.name.to_string(),

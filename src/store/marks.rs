@@ -14,7 +14,7 @@ use super::StoreError;
 /// Marks that are kept; beyond, the oldest go.
 pub const MOST_MARKS: u32 = 1_000;
 /// Bytes of a signature that can be marked: far longer than any that is made.
-pub const LONGEST_SIGNATURE: usize = 2_000;
+const LONGEST_SIGNATURE: usize = 2_000;
 
 /// What was decided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,6 +56,23 @@ impl FromStr for Decision {
     }
 }
 
+/// Text that no record says as its signature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a signature is one line of 1 to {LONGEST_SIGNATURE} bytes")]
+pub struct NotASignature;
+
+/// Lets `text` pass if it can be a signature: whoever marks one, or takes a mark away, asks first.
+///
+/// # Errors
+/// [`NotASignature`].
+pub fn markable(text: &str) -> Result<&str, NotASignature> {
+    let has_length = (1..=LONGEST_SIGNATURE).contains(&text.len());
+    match has_length && !text.contains(char::is_control) {
+        true => Ok(text),
+        false => Err(NotASignature),
+    }
+}
+
 /// A decision about one signature.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Mark {
@@ -89,4 +106,30 @@ pub trait MarkStore: Send + Sync + fmt::Debug {
     /// # Errors
     /// See [`MarkStore::marks`].
     async fn remove_mark(&self, signature: &str) -> Result<bool, StoreError>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mark_is_about_one_line_of_some_length() {
+        let longest = "a".repeat(LONGEST_SIGNATURE);
+        for (text, is_one) in [
+            ("POST /rest/posts 401 65602", true),
+            ("GET /rest/é 404 -", true),
+            (&longest, true),
+            (&format!("{longest}a"), false),
+            ("", false),
+            ("GET /rest/posts 401 -\nGET", false),
+            ("GET /\u{1b}[31m 401 -", false),
+        ] {
+            let found = markable(text);
+            assert_eq!(
+                found,
+                is_one.then_some(text).ok_or(NotASignature),
+                "{text:?}"
+            );
+        }
+    }
 }

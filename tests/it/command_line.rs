@@ -120,6 +120,37 @@ fn each_end_has_its_exit_code() {
 }
 
 #[test]
+fn a_mark_is_about_one_line_and_is_taken_back_where_it_is() {
+    let world = World::new();
+    for (why, arguments, code) in [
+        ("a mark of nothing", &["incidents", "mute", ""][..], 64),
+        (
+            "a mark of two lines",
+            &["incidents", "resolve", "GET /a 500 -\nGET /b"],
+            64,
+        ),
+        (
+            "no signature's mark taken back",
+            &["incidents", "reopen", "GET /\u{1b}[31m 500 -"],
+            64,
+        ),
+        (
+            "a mark that is not there taken back",
+            &["incidents", "reopen", "GET /a 500 -"],
+            1,
+        ),
+    ] {
+        let (ended, _, told) = run(world.folder(), arguments, "");
+        assert_eq!(ended, Some(code), "{why}: {told}");
+        assert_eq!(
+            told.contains("a signature is one line"),
+            code == 64,
+            "{why}: {told}"
+        );
+    }
+}
+
+#[test]
 fn without_a_gateway_commands_open_the_store_themselves() {
     let world = World::new();
     let folder = world.folder();

@@ -6,18 +6,15 @@
 use serde_json::json;
 
 use super::{Desk, Done, Refusal, failed, value};
-use crate::store::{Decision, LONGEST_SIGNATURE, Mark};
+use crate::store::{self, Decision, Mark};
 
 impl Desk {
     pub(super) async fn mark_signature(&self, signature: &str, decision: Option<Decision>) -> Done {
+        let signature = store::markable(signature);
+        let signature = signature.map_err(|error| Refusal::Malformed(error.to_string()))?;
         let Some(decision) = decision else {
             return self.reopen_signature(signature).await;
         };
-        if signature.is_empty() || signature.len() > LONGEST_SIGNATURE {
-            return Err(Refusal::Malformed(format!(
-                "a signature has 1 to {LONGEST_SIGNATURE} bytes"
-            )));
-        }
         let mark = Mark {
             signature: signature.to_owned(),
             decision,
