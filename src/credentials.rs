@@ -41,6 +41,7 @@ mod listing;
 mod management;
 mod notices;
 mod oauth;
+mod opening;
 mod profile;
 mod recovery;
 mod refresher;

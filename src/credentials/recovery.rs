@@ -28,6 +28,7 @@ use super::{
     grant::{Grant, Terms},
     investigating::{self, Asked},
     oauth::Endpoint,
+    opening,
     refresher::Flights,
     scheduler::{Agenda, Ahead},
     sealing::Sealing,
@@ -100,11 +101,7 @@ pub(super) fn shared(settings: Settings, on: Foundations) -> Result<Arc<Shared>,
 
 /// Reads everything, and completes what a crash left half done.
 pub(super) async fn load(shared: &Arc<Shared>) -> Result<(), StoreError> {
-    for (member, wrapped) in shared.store.data_keys().await? {
-        if let Err(error) = shared.sealing.learn(&member, &wrapped) {
-            error!(%member, %error, "a data key does not open; the member must sign in again");
-        }
-    }
+    opening::keys(shared, shared.store.data_keys().await?).await?;
     for application in shared.applications.keys() {
         let own = Member {
             application: application.clone(),
@@ -123,13 +120,11 @@ pub(super) async fn load(shared: &Arc<Shared>) -> Result<(), StoreError> {
 async fn catch_up(shared: &Arc<Shared>) -> Result<(), StoreError> {
     // Before the store is read: who comes meanwhile is not taken for gone.
     let mut gone = shared.cache.members();
-    for (member, row) in shared.store.grants().await? {
-        gone.remove(&member);
-        match shared.sealing.grant(&member, &row) {
-            Ok(grant) => shared.serve(&member, grant),
-            Err(error) => error!(%member, %error, "a grant does not open; it is left as it is"),
-        }
+    let rows = shared.store.grants().await?;
+    for (member, _) in &rows {
+        gone.remove(member);
     }
+    opening::grants(shared, rows).await?;
     // An application's first token is served before it is saved.
     gone.retain(|member| !shared.flights.is_under_way(member));
     for member in gone {
