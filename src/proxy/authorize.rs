@@ -315,14 +315,7 @@ where
     async fn investigate(&self, member: &Member, token: &Token, status: u16, number: Option<u32>) {
         let credentials = &self.exchange.thread.credentials;
         let asking = credentials.investigate(member, token, status, number);
-        let deadline = self.exchange.deadline();
-        let said = self
-            .exchange
-            .thread
-            .alarm
-            .until(deadline, asking)
-            .await
-            .ok();
+        let said = self.in_time(asking).await.ok();
         if let Some(known) = said.filter(|said| *said != Verdict::Unknown) {
             self.exchange.verdict.get_or_init(|| Box::new(known));
         }
@@ -338,14 +331,7 @@ where
             return failure;
         };
         let asking = self.exchange.thread.credentials.explain(member);
-        let deadline = self.exchange.deadline();
-        let said = self
-            .exchange
-            .thread
-            .alarm
-            .until(deadline, asking)
-            .await
-            .ok();
+        let said = self.in_time(asking).await.ok();
         let verdict = said.flatten().map(|verdict| verdict.to_string());
         let reason = match verdict.filter(|verdict| !reason.contains(verdict)) {
             Some(verdict) => format!("{reason}: {verdict}").into(),
@@ -357,16 +343,17 @@ where
         }
     }
 
+    /// What `work` ends in, if it does so before the exchange's deadline.
+    async fn in_time<T>(&self, work: impl Future<Output = T>) -> Result<T, Late> {
+        let deadline = self.exchange.deadline();
+        self.exchange.thread.alarm.until(deadline, work).await
+    }
+
     /// Waits for a renewal, no longer than the exchange may take. The renewal itself goes on.
     async fn renew(&self, member: &Member, rejected: Option<&Token>) -> Result<Token, Failure> {
         let began = Instant::now();
         let renewal = self.exchange.thread.credentials.renew(member, rejected);
-        let ended = self
-            .exchange
-            .thread
-            .alarm
-            .until(self.exchange.deadline(), renewal)
-            .await;
+        let ended = self.in_time(renewal).await;
         let waited = self.exchange.token_time.get() + began.elapsed();
         self.exchange.token_time.set(waited);
         match ended {
