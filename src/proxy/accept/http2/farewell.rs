@@ -68,11 +68,15 @@ struct Quiet {
 
 impl Farewell {
     pub(super) fn new(settings: &Settings) -> Self {
+        Self::after(settings.keep_alive_idle, settings.body_idle)
+    }
+
+    fn after(keep_alive_idle: Duration, body_idle: Duration) -> Self {
         let now = Instant::now();
         Self {
-            sleep: sleep_until(now + settings.keep_alive_idle),
-            keep_alive_idle: settings.keep_alive_idle,
-            body_idle: settings.body_idle,
+            sleep: sleep_until(now + keep_alive_idle),
+            keep_alive_idle,
+            body_idle,
             quiet: Some(Quiet {
                 since: now,
                 passed: 0,

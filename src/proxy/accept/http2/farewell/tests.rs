@@ -8,26 +8,10 @@ const IDLE: Duration = Duration::from_secs(30);
 /// What a connection shows from a second on, in words of a row.
 type Shown = (u64, bool, u64);
 
-fn farewell() -> Farewell {
-    let now = Instant::now();
-    Farewell {
-        sleep: sleep_until(now + 75 * SECOND),
-        keep_alive_idle: 75 * SECOND,
-        body_idle: IDLE,
-        quiet: Some(Quiet {
-            since: now,
-            passed: 0,
-            taken: None,
-        }),
-        said: None,
-        is_saying: false,
-    }
-}
-
 /// Lives through what is shown, told to stop at `stops`; the seconds at which GOAWAY is said and the connection cut.
 async fn ends(stops: Option<u64>, shown: &[Shown]) -> (u64, u64) {
     let began = Instant::now();
-    let mut farewell = pin!(farewell());
+    let mut farewell = pin!(Farewell::after(75 * SECOND, IDLE));
     let mut said = None;
     for second in 0..1000 {
         let row = shown.iter().rev().find(|row| row.0 <= second);
