@@ -427,6 +427,11 @@ mod tests {
 
     const NOON: i64 = 1_790_000_000 - 1_790_000_000 % 86_400 + 43_200;
 
+    /// The segment that is written at noon.
+    fn at_noon(folder: &Path) -> PathBuf {
+        folder.join(Stamp::at(Holds::Lines, NOON).file_name(Holds::Lines))
+    }
+
     #[test]
     fn a_stem_is_read_back_and_nothing_else_is() {
         for (holds, stem, good) in [
@@ -491,9 +496,7 @@ mod tests {
     #[test]
     fn what_was_written_before_a_failure_is_unsynced_still() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder
-            .path()
-            .join(Stamp::at(Holds::Lines, NOON).file_name(Holds::Lines));
+        let path = at_noon(folder.path());
         let mut lines = Appender::new(folder.path().into(), Holds::Lines, 1_000);
         lines.append(b"{\"a\":1}\n", NOON).unwrap();
         let written = identity(&fs::metadata(&path).unwrap());
@@ -510,9 +513,7 @@ mod tests {
     #[test]
     fn a_segment_that_was_dropped_meanwhile_is_no_longer_waited_for() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder
-            .path()
-            .join(Stamp::at(Holds::Lines, NOON).file_name(Holds::Lines));
+        let path = at_noon(folder.path());
         let mut lines = Appender::new(folder.path().into(), Holds::Lines, 8);
         lines.append(b"{\"a\":1}\n", NOON).unwrap();
         let dropped = identity(&fs::metadata(&path).unwrap());
@@ -540,9 +541,7 @@ mod tests {
     #[test]
     fn a_line_torn_by_a_crash_is_closed_off_and_told() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder
-            .path()
-            .join(Stamp::at(Holds::Lines, NOON).file_name(Holds::Lines));
+        let path = at_noon(folder.path());
         fs::write(&path, "{\"a\":1}\n{\"b\":").unwrap();
         let mut lines = Appender::new(folder.path().into(), Holds::Lines, 1_000);
 
@@ -577,9 +576,7 @@ mod tests {
     #[test]
     fn an_empty_file_that_is_moved_away_loses_nothing() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder
-            .path()
-            .join(Stamp::at(Holds::Lines, NOON).file_name(Holds::Lines));
+        let path = at_noon(folder.path());
         let mut lines = Appender::new(folder.path().into(), Holds::Lines, 1_000);
         lines.ready(NOON).unwrap();
         fs::rename(&path, folder.path().join("elsewhere")).unwrap();
@@ -592,9 +589,7 @@ mod tests {
     #[test]
     fn a_file_moved_away_is_noticed_at_the_write() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder
-            .path()
-            .join(Stamp::at(Holds::Lines, NOON).file_name(Holds::Lines));
+        let path = at_noon(folder.path());
         let mut lines = Appender::new(folder.path().into(), Holds::Lines, 1_000);
         lines.append(b"{\"a\":1}\n", NOON).unwrap();
         fs::rename(&path, folder.path().join("elsewhere")).unwrap();
