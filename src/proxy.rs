@@ -238,6 +238,7 @@ const LAST_WORDS: Duration = Duration::from_millis(500);
 async fn wait_while(busy: &impl Fn() -> bool, limit: Duration) {
     let until = Instant::now() + limit;
     while busy() && Instant::now() < until {
+        // Nobody is woken by the last call's end, which the path then need not tell.
         sleep(Duration::from_millis(5)).await;
     }
 }

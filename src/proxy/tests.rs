@@ -310,6 +310,7 @@ async fn a_panic_in_an_answers_body_breaks_that_answer_alone() {
         loop {
             match world.incidents.list(Default::default()).flatten().next() {
                 Some(record) => return record,
+                // Looked at again, not relied on.
                 None => sleep(Duration::from_millis(5)).await,
             }
         }
