@@ -1,7 +1,8 @@
 //! What the log has to say about itself: gaps, late answers, surplus.
 //!
 //! **Invariant:** bounded: each kind is one sum until it is written; nothing is forgotten before it
-//! stands in the log.
+//! stands in the log, and what was never written or got lost, not before its segment was left in good order: a segment that is
+//! lost takes its gap records with it, so they are told again.
 
 use serde::Serialize;
 
@@ -10,7 +11,7 @@ use super::{
     line,
     rate::Surplus,
     record::{VERSION, timestamp},
-    segment::Mishap,
+    segment::{Mishap, Stamp},
 };
 
 /// Notes that wait for a working disk.
@@ -25,6 +26,17 @@ pub(super) struct Notes {
     surplus: Vec<Surplus>,
     /// Surplus of minutes for which there was no more room here.
     surplus_forgotten: u64,
+    /// What the segment in use says already, should that be lost.
+    told: Told,
+}
+
+/// Gaps that stand in one segment.
+#[derive(Debug, Default)]
+struct Told {
+    segment: Option<Stamp>,
+    failed: Option<Failed>,
+    refused: Option<Noted>,
+    moved: Option<Moved>,
 }
 
 /// Minutes of surplus that are kept apart while the disk refuses.
@@ -118,6 +130,7 @@ impl Notes {
             unsynced,
             surplus,
             surplus_forgotten,
+            told: _,
         } = self;
         failed.is_none()
             && refused.is_none()
@@ -129,12 +142,12 @@ impl Notes {
     }
 
     pub(super) fn failed(&mut self, dropped: u64, now_micros: i64, reason: &str) {
-        add(&mut self.failed, dropped, now_micros, reason);
+        add(&mut self.failed, Failed::one(dropped, now_micros, reason));
     }
 
     /// So many lines stand in the log, but may not survive a power cut.
     pub(super) fn unsynced(&mut self, lines: u64, now_micros: i64, reason: &str) {
-        add(&mut self.unsynced, lines, now_micros, reason);
+        add(&mut self.unsynced, Failed::one(lines, now_micros, reason));
     }
 
     pub(super) fn refused(&mut self, noted: Option<Noted>) {
@@ -149,16 +162,40 @@ impl Notes {
         for mishap in mishaps {
             match mishap {
                 Mishap::TornLine => self.torn += 1,
-                Mishap::Moved { first_seq } => {
-                    let earlier = self.moved.take().map(|moved| moved.first_seq);
-                    let first_seq = match (earlier, first_seq) {
-                        (Some(earlier), later) => earlier.zip(later).map(|(a, b)| a.min(b)),
-                        (None, later) => later,
-                    };
-                    self.moved = Some(Moved { first_seq });
-                }
+                Mishap::Moved { first_seq } => self.moved(first_seq),
             }
         }
+    }
+
+    /// The segment is lost that began with `first_seq`, and with it what it said of gaps before.
+    fn moved(&mut self, first_seq: Option<u64>) {
+        let told = std::mem::take(&mut self.told);
+        let moved = earliest(told.moved, Some(Moved { first_seq }));
+        self.moved = earliest(self.moved.take(), moved);
+        self.refused = merge(told.refused, self.refused);
+        let later = self.failed.take();
+        self.failed = told.failed;
+        if let Some(later) = later {
+            add(&mut self.failed, later);
+        }
+    }
+
+    /// All of it stands in `segment` now; what it said before is kept in mind as long as that is the one in use.
+    pub(super) fn are_told_in(&mut self, segment: Stamp) {
+        let new = std::mem::take(self);
+        let mut told = new.told;
+        if told.segment != Some(segment) {
+            told = Told {
+                segment: Some(segment),
+                ..Told::default()
+            };
+        }
+        told.moved = earliest(told.moved, new.moved);
+        told.refused = merge(told.refused, new.refused);
+        if let Some(failed) = new.failed {
+            add(&mut told.failed, failed);
+        }
+        self.told = told;
     }
 
     pub(super) fn surplus(&mut self, surplus: Vec<Surplus>) {
@@ -246,18 +283,38 @@ impl Notes {
     }
 }
 
-fn add(to: &mut Option<Failed>, count: u64, now_micros: i64, reason: &str) {
-    let failed = to.get_or_insert_with(|| Failed {
-        noted: Noted {
-            count: 0,
-            since_micros: now_micros,
-        },
-        last_micros: now_micros,
-        reason: String::new(),
-    });
-    failed.noted.count += count;
-    failed.last_micros = now_micros;
-    reason.clone_into(&mut failed.reason);
+impl Failed {
+    fn one(count: u64, now_micros: i64, reason: &str) -> Self {
+        Self {
+            noted: Noted {
+                count,
+                since_micros: now_micros,
+            },
+            last_micros: now_micros,
+            reason: reason.to_owned(),
+        }
+    }
+}
+
+fn add(to: &mut Option<Failed>, later: Failed) {
+    match to {
+        Some(earlier) => {
+            earlier.noted.count += later.noted.count;
+            earlier.last_micros = later.last_micros;
+            earlier.reason = later.reason;
+        }
+        None => *to = Some(later),
+    }
+}
+
+/// Both as one: where the first of them began, if that could be read of each.
+fn earliest(one: Option<Moved>, other: Option<Moved>) -> Option<Moved> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(Moved {
+            first_seq: one.first_seq.zip(other.first_seq).map(|(a, b)| a.min(b)),
+        }),
+        (one, other) => one.or(other),
+    }
 }
 
 fn merge(earlier: Option<Noted>, later: Option<Noted>) -> Option<Noted> {
@@ -350,4 +407,69 @@ fn summary(out: &mut Vec<u8>, heading: &Heading<'_>, surplus: &Surplus) -> serde
         instance: heading.instance,
     };
     line::push(out, &summary)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::incident::segment::Holds;
+
+    const NOON: i64 = 1_795_521_600;
+    const DAY: i64 = 86_400;
+
+    fn stamp(now_secs: i64) -> Stamp {
+        Stamp::at(Holds::Lines, now_secs)
+    }
+
+    fn lost(first_seq: u64) -> Vec<Mishap> {
+        vec![Mishap::Moved {
+            first_seq: Some(first_seq),
+        }]
+    }
+
+    fn first_lost(notes: &Notes) -> Option<u64> {
+        notes.moved.as_ref()?.first_seq
+    }
+
+    fn dropped(notes: &Notes) -> u64 {
+        let failed = notes.failed.as_ref().map_or(0, |failed| failed.noted.count);
+        failed + notes.refused.map_or(0, |refused| refused.count)
+    }
+
+    #[test]
+    fn what_a_lost_segment_said_is_told_again_as_often_as_it_is_lost() {
+        let mut notes = Notes::default();
+        notes.mishaps(lost(1));
+        notes.failed(3, NOON, "disk full");
+        notes.refused(Some(Noted {
+            count: 4,
+            since_micros: 1,
+        }));
+
+        for round in 0..3 {
+            notes.are_told_in(stamp(NOON));
+            assert!(notes.is_empty());
+            notes.failed(1, NOON, "disk full");
+            notes.are_told_in(stamp(NOON));
+
+            notes.mishaps(lost(60 + round));
+
+            assert_eq!(first_lost(&notes), Some(1));
+            assert_eq!(dropped(&notes), 8 + round);
+        }
+    }
+
+    #[test]
+    fn what_an_earlier_segment_says_is_not_told_twice() {
+        let mut notes = Notes::default();
+        notes.mishaps(lost(1));
+        notes.failed(3, NOON, "disk full");
+        notes.are_told_in(stamp(NOON));
+        notes.are_told_in(stamp(NOON + DAY));
+
+        notes.mishaps(lost(60));
+
+        assert_eq!(first_lost(&notes), Some(60));
+        assert_eq!(dropped(&notes), 0);
+    }
 }

@@ -329,9 +329,9 @@ impl Appender {
         self.unsynced.extend(files);
     }
 
-    /// Whether the file written last is still where readers look for it.
-    pub(super) fn is_open(&self) -> bool {
-        self.open.is_some()
+    /// The segment written last, if its file is still where readers look for it.
+    pub(super) fn in_place(&self) -> Option<Stamp> {
+        self.open.as_ref().map(|open| open.stamp)
     }
 
     pub(super) fn take_mishaps(&mut self) -> Vec<Mishap> {
@@ -596,7 +596,7 @@ mod tests {
 
         lines.append(b"{\"b\":2}\n", NOON).unwrap();
 
-        assert!(!lines.is_open());
+        assert_eq!(lines.in_place(), None);
         assert_eq!(lines.take_mishaps(), [Mishap::Moved { first_seq: None }]);
     }
 }

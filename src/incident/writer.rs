@@ -499,15 +499,16 @@ impl Writer {
             let length = bytes.len();
             last = self.lines.append(&bytes, now_secs);
             self.line_buffer = spare(bytes);
-            let mishaps = self.lines.take_mishaps();
-            if last.is_ok() && self.lines.is_open() {
+            let in_place = self.lines.in_place().filter(|_| last.is_ok());
+            if let Some(segment) = in_place {
                 self.shared.extent.grew(Holds::Lines, length);
                 self.shared.extent.written(self.clock.micros());
-                self.notes = Notes::default();
-                self.notes.mishaps(mishaps);
+                self.notes.are_told_in(segment);
+            }
+            self.notes.mishaps(self.lines.take_mishaps());
+            if in_place.is_some() {
                 return Ok(());
             }
-            self.notes.mishaps(mishaps);
             self.seq = first_seq;
         }
         // Written twice and moved away twice: it is in no file that a reader would find.

@@ -270,9 +270,9 @@ async fn a_folder_removed_under_a_storm_costs_the_lines_that_verify_counts() {
         .unwrap()
         .iter_mut()
         .for_each(|(_, is_promised)| *is_promised = false);
-    // The gateway may make a file in it anew while it is being removed.
-    let is_removed = (0..100).any(|_| fs::remove_dir_all(&folder).is_ok());
-    assert!(is_removed, "the folder cannot be removed");
+    // The gateway may make a file in it anew while it is being removed, and lose that, too.
+    let tries = (1..=100).find(|_| fs::remove_dir_all(&folder).is_ok());
+    let tries: u64 = tries.expect("the folder can be removed");
     story.more_are_read().await;
     story.is_well_again().await;
     let (report, missing) = story.end().await;
@@ -285,9 +285,10 @@ async fn a_folder_removed_under_a_storm_costs_the_lines_that_verify_counts() {
         gone.iter().all(|id| missing.contains(id)),
         "they were in the folder"
     );
-    // The start's self-test was there as well; answers that wait long enough leave no note of theirs.
+    // The start's self-test was there as well, and in a file that was made anew the note on the one before.
     let lost = report["missing_lines"].as_u64().unwrap() + report["dropped"].as_u64().unwrap();
-    assert_eq!(lost, missing.len() as u64 + 1, "{report}");
+    let least = missing.len() as u64 + 1;
+    assert!((least..=least + tries).contains(&lost), "{tries}: {report}");
 }
 
 /// Errors that the system answers writes to a file with, until it is dropped.

@@ -72,6 +72,32 @@ async fn a_removed_directory_is_made_again_and_costs_no_later_record() {
 }
 
 #[tokio::test]
+async fn a_directory_removed_again_takes_nothing_with_it_that_was_told_in_it() {
+    let world = World::start();
+    world.recorder.record(incident()).await.unwrap();
+    // What the file says next is that a record was dropped, then that it was lost itself.
+    let segment = segment_of_today(&world);
+    fs::rename(&segment, world.folder.path().join("before")).unwrap();
+    symlink("/dev/full", &segment).unwrap();
+    world.recorder.record(incident()).await.unwrap_err();
+    fs::remove_file(&segment).unwrap();
+    until("the log is healthy again", || world.recorder.is_healthy()).await;
+
+    for _ in 0..2 {
+        fs::remove_dir_all(world.directory()).unwrap();
+        world.recorder.record(incident()).await.unwrap();
+    }
+
+    let gaps = world.of_kind("gap");
+    let lost_from: Vec<u64> = gaps
+        .iter()
+        .filter_map(|gap| gap.number("/first_seq"))
+        .collect();
+    assert_eq!(lost_from, [1], "{gaps:?}");
+    assert_eq!(world.dropped(), 1);
+}
+
+#[tokio::test]
 async fn a_directory_that_cannot_be_made_is_retried_until_it_can() {
     let world = World::start();
     fs::remove_dir_all(world.directory()).unwrap();
