@@ -36,6 +36,7 @@ pub(super) mod snapshot;
 mod sqlite;
 #[cfg(test)]
 mod tests;
+mod texts;
 pub(super) mod words;
 
 /// The folder of the index files, below that of the segments.

@@ -15,14 +15,30 @@ pub(super) fn pack(values: &[u64]) -> Vec<u8> {
         0x1_0000..=0xffff_ffff => 4,
         _ => 8_usize,
     };
-    let mut packed = Vec::with_capacity(9 + values.len() * width);
-    packed.push(u8::try_from(width).unwrap_or(8));
-    packed.extend(least.to_le_bytes());
-    for value in values {
-        let distance = (value - least).to_le_bytes();
-        packed.extend(distance.iter().take(width));
+    let mut packed = vec![0; 9 + values.len() * width];
+    let Some(([to_width, to_least @ ..], distances)) = packed.split_first_chunk_mut::<9>() else {
+        return packed;
+    };
+    *to_width = u8::try_from(width).unwrap_or(8);
+    *to_least = least.to_le_bytes();
+    match width {
+        0 => {}
+        1 => put::<1>(distances, values, least),
+        2 => put::<2>(distances, values, least),
+        4 => put::<4>(distances, values, least),
+        _ => put::<8>(distances, values, least),
     }
     packed
+}
+
+/// The low `N` bytes of each distance: with their number known, several at once. Byte by byte, columns took a tenth of
+/// the index's time, since a block is packed again with each commit until it is full.
+fn put<const N: usize>(distances: &mut [u8], values: &[u64], least: u64) {
+    for (to, value) in distances.as_chunks_mut::<N>().0.iter_mut().zip(values) {
+        if let Some(low) = (value - least).to_le_bytes().first_chunk::<N>() {
+            *to = *low;
+        }
+    }
 }
 
 /// Unpacks `count` values.

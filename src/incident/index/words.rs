@@ -9,14 +9,11 @@
 //!
 //! **Neighbours:** `reader::filter` asks; `index::build` gathers the words of lines.
 
-use std::{
-    borrow::Cow,
-    collections::HashSet,
-    hash::{BuildHasher, Hasher, RandomState},
-};
+use std::borrow::Cow;
 
 use memchr::memmem;
 
+use super::texts::Texts;
 use crate::incident::line::{self, is_unsafe};
 
 /// Bytes of a word that the index keeps; a longer word is known by its beginning.
@@ -128,119 +125,88 @@ fn kept(word: &str) -> &str {
 
 /// The words of lines that follow each other, each once.
 ///
-/// Lines say the same things over and over: what stands between two quotation marks is split into words only
-/// where it is new among them, and a word is written down once for all of them.
-#[derive(Debug, Default)]
+/// Lines say the same things over and over: what stands between two brackets (a header line, mostly), and in what is new
+/// of that between two quotation marks, is split into words only where it is new among them, and a word is written
+/// down once for all of them. No word holds a bracket or a quotation mark.
+#[derive(Debug)]
 pub(super) struct Gathered {
-    pieces: HashSet<Vec<u8>, Quick>,
-    /// Those that stand everywhere, too: a look here is cheaper than one among them.
-    words: HashSet<String, Quick>,
-    /// The words, parted by spaces.
-    text: String,
-    /// Bytes of the pieces.
-    held: usize,
+    stretches: Texts,
+    pieces: Texts,
+    /// Those that stand everywhere come first, so that they are found there.
+    words: Texts,
+    /// A piece in lower case.
+    lowered: Vec<u8>,
 }
 
-/// Hashes eight bytes at once, from a start that nobody knows: two sets of a few thousand texts, which compare what
-/// they hold byte by byte, need no better one, and the standard one took a third of the index's time.
-#[derive(Clone, Debug)]
-struct Quick(u64);
-
-impl Default for Quick {
+impl Default for Gathered {
     fn default() -> Self {
-        Self(RandomState::new().hash_one(0))
-    }
-}
-
-impl BuildHasher for Quick {
-    type Hasher = Folded;
-
-    fn build_hasher(&self) -> Folded {
-        Folded(self.0)
-    }
-}
-
-struct Folded(u64);
-
-impl Folded {
-    fn fold(&mut self, word: u64) {
-        // Any odd number with as many ones as zeroes: both halves of the product count.
-        let product = u128::from(self.0 ^ word) * 0x9e37_79b9_7f4a_7c15_u128;
-        let [low, high] = [product & u128::from(u64::MAX), product >> 64];
-        self.0 = u64::try_from(low ^ high).unwrap_or_default();
-    }
-}
-
-impl Hasher for Folded {
-    fn write(&mut self, bytes: &[u8]) {
-        let (words, rest) = bytes.as_chunks::<8>();
-        words
-            .iter()
-            .for_each(|word| self.fold(u64::from_le_bytes(*word)));
-        let mut last = [0; 8];
-        for (to, from) in last.iter_mut().zip(rest) {
-            *to = *from;
-        }
-        self.fold(u64::from_le_bytes(last) ^ ((bytes.len() as u64) << 56));
-    }
-
-    fn write_u8(&mut self, byte: u8) {
-        self.fold(byte.into());
-    }
-
-    fn write_usize(&mut self, number: usize) {
-        self.fold(number as u64);
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
+        let mut gathered = Self {
+            stretches: Texts::default(),
+            pieces: Texts::default(),
+            words: Texts::default(),
+            lowered: Vec::new(),
+        };
+        gathered.clear();
+        gathered
     }
 }
 
 impl Gathered {
     /// Adds the words of a line.
     pub(super) fn take(&mut self, line: &[u8]) {
-        // No word holds a quotation mark.
-        for piece in line.split(|byte| *byte == b'"') {
-            if !piece.iter().copied().any(is_word) || self.pieces.contains(piece) {
-                continue;
-            }
-            self.held += piece.len();
-            self.pieces.insert(piece.to_owned());
-            let lowered = lower_line(piece);
-            for word in runs(&String::from_utf8_lossy(&lowered)).map(kept) {
-                self.add(word);
+        let ends = memchr::memchr_iter(b'[', line).chain([line.len()]);
+        let mut start = 0;
+        for end in ends {
+            let stretch = line.get(start..end).unwrap_or_default();
+            start = end + 1;
+            if self.stretches.add(stretch) {
+                self.split(stretch);
             }
         }
     }
 
-    fn add(&mut self, word: &str) {
-        if self.words.contains(word) {
-            return;
-        }
-        self.words.insert(word.to_owned());
-        if EVERYWHERE.binary_search(&word).is_err() {
-            self.text.push_str(word);
-            self.text.push(' ');
+    fn split(&mut self, stretch: &[u8]) {
+        for piece in stretch.split(|byte| *byte == b'"') {
+            if !piece.iter().copied().any(is_word) || !self.pieces.add(piece) {
+                continue;
+            }
+            if !piece.is_ascii() {
+                let lowered = lower_line(piece);
+                for word in runs(&String::from_utf8_lossy(&lowered)) {
+                    self.words.add(kept(word).as_bytes());
+                }
+                continue;
+            }
+            self.lowered.clear();
+            self.lowered
+                .extend(piece.iter().map(u8::to_ascii_lowercase));
+            for word in self.lowered.split(|byte| !byte.is_ascii_alphanumeric()) {
+                self.words.add(word.get(..LONGEST).unwrap_or(word));
+            }
         }
     }
 
     /// What was gathered.
     pub(super) fn text(&self) -> &str {
-        &self.text
+        let everywhere: usize = EVERYWHERE.iter().map(|word| word.len() + 1).sum();
+        let words = self.words.bytes().get(everywhere..).unwrap_or_default();
+        // Whole characters of texts that were made valid.
+        std::str::from_utf8(words).unwrap_or_default()
     }
 
     /// Bytes that it holds, roughly.
     pub(super) fn held(&self) -> usize {
-        self.held
+        self.stretches.bytes().len()
     }
 
     /// Begins anew.
     pub(super) fn clear(&mut self) {
-        self.pieces.clear();
-        self.words.clear();
-        self.text.clear();
-        self.held = 0;
+        for texts in [&mut self.stretches, &mut self.pieces, &mut self.words] {
+            texts.clear();
+        }
+        for word in EVERYWHERE {
+            self.words.add(word.as_bytes());
+        }
     }
 }
 
