@@ -1,5 +1,5 @@
-"""`benches/instructions`: what one good exchange costs in user space, counted by callgrind; `--failing`: one that
-fails and is kept for support, with all that the log's writer and its index do for it.
+"""`benches/instructions`: what one good exchange costs in user space, counted by callgrind; `--post`: one with a body of
+10 KiB; `--failing`: one that fails and is kept for support, with all that the log's writer and its index do for it.
 
 The same work as `compare`: the same requests, members, answer and defaults. Instructions do not depend
 on what else the machine does; they do not say what a missed cache costs, and callgrind's processor
@@ -29,12 +29,13 @@ RESULT = ground.BENCHES / "results" / "instructions.md"
 def main():
     parser = options()
     asked = parser.parse_args()
-    if asked.failing and (asked.keep or asked.check):
-        parser.error("what is kept and checked is a good exchange")
+    if (asked.failing or asked.post) and (asked.keep or asked.check):
+        parser.error("what is kept and checked is a good read")
+    kind = FAILING if asked.failing else POST if asked.post else GOOD
     programs.require("nginx", "valgrind", "taskset")
     binary = programs.linkgate(asked.binary)
     with ground.Ground("instructions") as place:
-        dump = counted(place, binary, asked.requests, FAILING if asked.failing else GOOD, asked.tls)
+        dump = counted(place, binary, asked.requests, kind, asked.tls)
     total = int(re.search(r"(?m)^(?:totals|summary): (\d+)", dump.read_text())[1])
     found = round(total / asked.requests)
     print(f"{found} instructions a request")
@@ -55,7 +56,10 @@ def options():
     add = parser.add_argument
     add("--binary", type=pathlib.Path, help="the linkgate to measure (default: a release build of this repository)")
     add("--requests", type=int, default=3200, help="how many are counted (default 3200)")
+    add = parser.add_mutually_exclusive_group().add_argument
     add("--failing", action="store_true", help="calls that LinkedIn answers with 403, all of them captured")
+    add("--post", action="store_true", help="calls with a body of 10 KiB")
+    add = parser.add_argument
     add("--tls", choices=["h1", "h2"], help="the origin speaks this by TLS")
     add("--top", type=int, default=0, help="lists so many functions")
     add("--keep", action="store_true", help="writes results/instructions.md and the ceiling that --check looks at")
@@ -70,9 +74,11 @@ class Kind:
     tune: dict
     # What is done after the answers.
     seconds_after: float
+    body: str | None = None
 
 
 GOOD = Kind(work.READ, 200, {}, 0.5)
+POST = Kind(work.POST, 201, {}, 0.5, work.post_body())
 FAILING = Kind(work.REFUSED, 403, CAPTURE_ALL, 8)
 
 
@@ -92,15 +98,18 @@ def counted(place, binary, requests, kind, tls):
 
 
 def load(port, key, count, kind):
-    """`count` requests over the connections, one under way on each."""
+    """`count` requests over the connections, one under way on each: the next is sent once the one before is answered, so
+    that none is silent, and rests, because callgrind is slow."""
     draw = random.Random(1)
     sockets = [socket.create_connection(("127.0.0.1", port)) for _ in range(CONNECTIONS)]
     try:
-        for _ in range(count // len(sockets)):
-            for each in sockets:
-                each.sendall(request(port, key, draw, kind))
+        for each in sockets:
+            each.sendall(request(port, key, draw, kind))
+        for left in reversed(range(count // len(sockets))):
             for each in sockets:
                 read_answer(each, kind)
+                if left:
+                    each.sendall(request(port, key, draw, kind))
     finally:
         for each in sockets:
             each.close()
@@ -108,7 +117,7 @@ def load(port, key, count, kind):
 
 def request(port, key, draw, kind):
     member = work.member(draw.randrange(work.MEMBERS))
-    return work.text(key, member, path=kind.path, host=f"127.0.0.1:{port}").encode()
+    return work.text(key, member, path=kind.path, host=f"127.0.0.1:{port}", body=kind.body).encode()
 
 
 def read_answer(stream, kind):

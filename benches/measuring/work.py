@@ -64,7 +64,10 @@ def request_headers(key):
     }
 
 
-def text(key, member, path=READ, host="127.0.0.1"):
-    """One request as it stands on the wire."""
+def text(key, member, path=READ, host="127.0.0.1", body=None):
+    """One request as it stands on the wire; a POST where it has a body."""
     headers = {"Host": host} | request_headers(key) | {"Linkgate-Member": member}
-    return f"GET {path} HTTP/1.1\r\n" + "".join(f"{name}: {value}\r\n" for name, value in headers.items()) + "\r\n"
+    if body is not None:
+        headers |= {"Content-Length": len(body), "Content-Type": "application/json"}
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    return f"{'GET' if body is None else 'POST'} {path} HTTP/1.1\r\n{lines}\r\n{body or ''}"
