@@ -103,25 +103,31 @@ impl HeadBuffer {
         if self.complete.is_some() || self.is_cut || chunk.is_empty() {
             return chunk;
         }
-        let before = self.bytes.len();
-        // The empty line may straddle two reads: look again at the last three bytes.
-        let from = self.bytes.len().saturating_sub(3);
         let room = HEAD_LIMIT.saturating_sub(self.bytes.len());
         let taken = chunk.get(..room).unwrap_or(chunk);
-        self.bytes.extend_from_slice(taken);
-        let fresh = self.bytes.get(from..).unwrap_or_default();
-        match end_of_head(fresh) {
-            Some(end) => {
-                let end = from + end;
-                self.complete = Some(end);
-                self.bytes.truncate(end);
-                chunk.get(end.saturating_sub(before)..).unwrap_or_default()
-            }
-            None => {
-                self.is_cut = taken.len() < chunk.len();
-                &[]
+        let end = self.end_in(taken);
+        let (head, rest) = taken.split_at(end.unwrap_or(taken.len()));
+        self.bytes.extend_from_slice(head);
+        if end.is_none() {
+            self.is_cut = taken.len() < chunk.len();
+            return rest;
+        }
+        self.complete = Some(self.bytes.len());
+        chunk.get(head.len()..).unwrap_or_default()
+    }
+
+    /// How much of `chunk` belongs to the head, if that ends there. Looked for before anything is copied: a body
+    /// may stand behind it. The empty line may straddle two reads.
+    fn end_in(&self, chunk: &[u8]) -> Option<usize> {
+        let before = self.bytes.len().saturating_sub(3);
+        let before = self.bytes.get(before..).unwrap_or_default();
+        if !before.is_empty() {
+            let seam = [before, chunk.get(..3).unwrap_or(chunk)].concat();
+            if let Some(end) = end_of_head(&seam) {
+                return Some(end.saturating_sub(before.len()));
             }
         }
+        end_of_head(chunk)
     }
 
     /// Whether this is the head of a 1xx answer (RFC 9110 §15.2): the final one follows it.
@@ -482,6 +488,21 @@ mod tests {
             b"GET /a HTTP/1.1\nHost: x\n",
         ] {
             assert_eq!(request_line(head), Some((&b"GET"[..], &b"/a"[..])));
+        }
+    }
+
+    #[test]
+    fn what_stands_behind_a_head_is_not_copied() {
+        let head = b"POST / HTTP/1.1\r\nHost: x\r\n\r\n";
+        let (one, two) = head.split_at(12);
+        let body = [b'a'; 64 * 1024];
+
+        for buffer in [
+            fed(&[&[&head[..], &body].concat()]),
+            fed(&[one, &[two, &body].concat()]),
+        ] {
+            assert_eq!(buffer.head().unwrap(), head);
+            assert!(buffer.bytes.capacity() < 128, "{}", buffer.bytes.capacity());
         }
     }
 
