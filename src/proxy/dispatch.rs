@@ -4,7 +4,7 @@
 //! caller's bytes. Redirects are passed on, never followed; an answer of 101 never switches anything.
 //! **Neighbours:** `backoff` calls it once per attempt and decides what a failure means.
 
-use std::{future::poll_fn, rc::Rc, task::Poll, time::Duration};
+use std::{future::poll_fn, pin::pin, rc::Rc, task::Poll, time::Duration};
 
 use http::{
     HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version,
@@ -84,7 +84,8 @@ pub(crate) async fn attempt(sending: Sending) -> Result<Answer, Lost> {
     let total = exchange.deadline.get();
     let limit = total.min(began + settings.attempt_time);
     let pool = thread.pool(admitted.endpoint);
-    let trip = round_trip(thread, &exchange, admitted, header, pool, began);
+    // Pinned here, so that only a reference is moved into what follows.
+    let trip = pin!(round_trip(thread, &exchange, admitted, header, pool, began));
     let ended = thread
         .alarm
         .until_moving(|| exchange.moved(limit), trip)
