@@ -22,6 +22,7 @@ mod http1;
 mod http2;
 pub(crate) mod listen;
 mod preface;
+pub(crate) mod rest;
 mod timer;
 
 use timer::Timer;

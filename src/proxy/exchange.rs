@@ -102,6 +102,9 @@ impl Drop for Exchange {
     /// The exchange is over: the next bytes on the caller's connection begin a new head.
     fn drop(&mut self) {
         self.tap.begin(self.thread.alarm.last_look());
+        if self.closes.get() {
+            self.tap.set_last();
+        }
         let headers = std::mem::take(&mut self.headers);
         self.thread.spare_maps.give(headers);
         self.thread.take_room(std::mem::take(self.trips.get_mut()));

@@ -45,11 +45,17 @@ pub(crate) struct Tap {
     bytes_read: Cell<u64>,
     bytes_written: Cell<u64>,
     write_is_blocked: Cell<bool>,
+    /// The stream (TLS) took bytes that have not left yet.
+    flush_is_blocked: Cell<bool>,
     /// When the head under way began, or the connection fell silent.
     since: Cell<Instant>,
     /// The read that began the head under way ended it, too.
     is_one_read: Cell<bool>,
     is_busy: Cell<bool>,
+    /// The exchange under way, or the one before, is the connection's last.
+    is_last: Cell<bool>,
+    /// The caller was silent for long enough.
+    is_let_rest: Cell<bool>,
     informational: RefCell<Vec<StatusCode>>,
 }
 
@@ -154,9 +160,12 @@ impl Tap {
             bytes_read: Cell::new(0),
             bytes_written: Cell::new(0),
             write_is_blocked: Cell::new(false),
+            flush_is_blocked: Cell::new(false),
             since: Cell::new(Instant::now()),
             is_one_read: Cell::new(false),
             is_busy: Cell::new(false),
+            is_last: Cell::new(false),
+            is_let_rest: Cell::new(false),
             informational: RefCell::default(),
         })
     }
@@ -174,6 +183,30 @@ impl Tap {
     /// An exchange is under way on this connection until [`Tap::begin`] is called.
     pub(crate) fn set_busy(&self) {
         self.is_busy.set(true);
+        self.is_let_rest.set(false);
+    }
+
+    /// No exchange follows on this connection.
+    pub(crate) fn set_last(&self) {
+        self.is_last.set(true);
+    }
+
+    /// Lets the connection rest where it may; says whether that is news.
+    pub(crate) fn let_rest(&self) -> bool {
+        self.is_silent() && !self.is_let_rest.replace(true)
+    }
+
+    /// Whether the connection was let rest, and nothing came or waits to leave since; told once.
+    pub(crate) fn may_rest(&self) -> bool {
+        self.is_let_rest.get() && self.is_silent() && self.is_let_rest.replace(false)
+    }
+
+    fn is_silent(&self) -> bool {
+        !self.is_busy.get()
+            && !self.is_last.get()
+            && !self.write_is_blocked.get()
+            && !self.flush_is_blocked.get()
+            && self.read.borrow().bytes.is_empty()
     }
 
     /// Whether an exchange is under way.
@@ -324,6 +357,11 @@ impl<S> Tapped<S> {
         Rc::clone(&self.tap)
     }
 
+    /// Puts back what was read, and noted, but not used.
+    pub(crate) fn put_back(&mut self, bytes: &[u8]) {
+        self.ahead = [bytes, &self.ahead].concat().as_slice().into();
+    }
+
     /// What was read ahead and nobody took yet.
     pub(crate) fn ahead(&self) -> &[u8] {
         &self.ahead
@@ -422,7 +460,10 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Tapped<S> {
     }
 
     fn poll_flush(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_flush(task)
+        let this = self.get_mut();
+        let polled = Pin::new(&mut this.stream).poll_flush(task);
+        this.tap.flush_is_blocked.set(polled.is_pending());
+        polled
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -529,6 +570,45 @@ mod tests {
             &*tap.read_head().unwrap(),
             b"HTTP/1.1 200 OK\r\nA: b\r\n\r\n"
         );
+    }
+
+    /// Takes everything and lets nothing go, as TLS does while the connection under it is full.
+    struct Full;
+
+    impl AsyncWrite for Full {
+        fn poll_write(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            bytes: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            Poll::Ready(Ok(bytes.len()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+    }
+
+    #[test]
+    fn a_connection_with_bytes_that_have_not_left_is_not_let_rest() {
+        let mut task = Context::from_waker(std::task::Waker::noop());
+        let mut stream = Tapped::caller(Full);
+        let tap = stream.tap();
+        assert!(tap.let_rest() && tap.may_rest(), "nothing is under way");
+        assert!(tap.let_rest());
+
+        assert!(
+            Pin::new(&mut stream)
+                .poll_write(&mut task, b"answer")
+                .is_ready()
+        );
+        assert!(Pin::new(&mut stream).poll_flush(&mut task).is_pending());
+
+        assert!(!tap.may_rest());
     }
 
     #[tokio::test]

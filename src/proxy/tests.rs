@@ -1,4 +1,5 @@
-//! A bug of ours costs one exchange: the layers as they are, above an attempt that panics when told to.
+//! A bug of ours costs one exchange, and silence costs next to nothing: the layers as they are, above an attempt that
+//! panics when told to.
 
 use std::path::Path;
 
@@ -33,6 +34,7 @@ struct World {
     key: String,
     metrics: Metrics,
     incidents: Incidents,
+    thread: Rc<Thread>,
     /// Lets the answers to `/slow` go.
     gate: Rc<Notify>,
     _log: Log,
@@ -52,9 +54,11 @@ impl World {
         let common = Common::new(config.proxy, parts, address);
         let thread = Thread::new(&common, Arc::default());
         let path = path_that_panics(&thread);
+        drop(spawn_local(accept::rest::keep_watch(Rc::clone(&thread))));
+        let serving = Rc::clone(&thread);
         drop(spawn_local(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let served = accept::serve(Rc::clone(&thread), path.clone(), stream, None);
+                let served = accept::serve(Rc::clone(&serving), path.clone(), stream, None);
                 drop(spawn_local(served));
             }
         }));
@@ -63,6 +67,7 @@ impl World {
             key,
             metrics,
             incidents,
+            thread,
             gate,
             _log: log,
             _folder: folder,
@@ -84,6 +89,19 @@ impl World {
     async fn call(&self, stream: &mut TcpStream, path: &str) -> Reply {
         self.ask(stream, path).await;
         Reply::read(stream).await
+    }
+
+    /// Waits until every connection rests.
+    async fn rest(&self) {
+        let all_rest = async {
+            while self.thread.awake() > 0 {
+                // Looked at again, not relied on.
+                sleep(Duration::from_millis(5)).await;
+            }
+        };
+        timeout(SOON, all_rest)
+            .await
+            .expect("silence lets them rest");
     }
 
     async fn record(&self, id: &str) -> Record {
@@ -319,4 +337,96 @@ async fn a_panic_in_an_answers_body_breaks_that_answer_alone() {
     assert_eq!(record.kind(), Some("cut"));
     assert_eq!(record.fault(), Some("gateway"));
     assert!(world.counts(r#"linkgate_incidents_total{fault="gateway"} 1"#));
+}
+
+/// Longer than a silent connection needs to rest.
+const SILENCE: Duration = accept::rest::TICK.saturating_mul(3);
+
+#[tokio::test(flavor = "local")]
+async fn a_silent_connection_rests_and_is_served_again() {
+    let world = World::start().await;
+    let mut caller = world.connect().await;
+
+    for asked in 1..=3 {
+        let reply = timeout(SOON, world.call(&mut caller, "/fine")).await;
+
+        assert_eq!(reply.unwrap().status(), "200", "asked {asked} times");
+        assert_eq!(world.thread.awake(), 1);
+        world.rest().await;
+    }
+}
+
+#[tokio::test(flavor = "local")]
+async fn a_connection_does_not_rest_while_something_is_under_way() {
+    let world = World::start().await;
+    let (mut waits, mut writes) = (world.connect().await, world.connect().await);
+    let first = timeout(SOON, world.call(&mut writes, "/fine")).await;
+    assert_eq!(first.unwrap().status(), "200");
+
+    world.ask(&mut waits, "/slow").await;
+    writes.write_all(b"GET /fine HTTP/1.1\r\nHo").await.unwrap();
+    sleep(SILENCE).await;
+
+    assert_eq!(world.thread.awake(), 2);
+    world.gate.notify_one();
+    let rest = format!(
+        "st: {}\r\nAuthorization: Bearer {}~ada\r\n\r\n",
+        world.address, world.key
+    );
+    writes.write_all(rest.as_bytes()).await.unwrap();
+    for stream in [&mut waits, &mut writes] {
+        let reply = timeout(SOON, Reply::read(stream)).await.unwrap();
+        assert_eq!(reply.status(), "200", "{reply:?}");
+    }
+}
+
+#[tokio::test(flavor = "local")]
+async fn an_empty_line_sent_in_pieces_around_a_rest_is_passed_over() {
+    let world = World::start().await;
+    let mut caller = world.connect().await;
+    let first = timeout(SOON, world.call(&mut caller, "/fine")).await;
+    assert_eq!(first.unwrap().status(), "200");
+
+    for piece in [b"\r", b"\n"] {
+        caller.write_all(piece).await.unwrap();
+        sleep(SILENCE).await;
+    }
+    let next = timeout(SOON, world.call(&mut caller, "/fine")).await;
+
+    assert_eq!(next.unwrap().status(), "200");
+}
+
+#[tokio::test(flavor = "local")]
+async fn a_connection_that_is_to_be_closed_does_not_rest_before() {
+    let world = World::start().await;
+    let mut caller = world.connect().await;
+    let head = format!(
+        "POST /fine HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer nobody\r\nContent-Length: 9\r\n\r\nhalf",
+        world.address
+    );
+
+    caller.write_all(head.as_bytes()).await.unwrap();
+    let refused = timeout(SOON, Reply::read(&mut caller)).await.unwrap();
+    let closed = timeout(SOON, caller.read(&mut [0])).await;
+
+    assert_eq!(refused.status(), "401");
+    assert_eq!(refused.header("connection"), Some("close"));
+    assert_eq!(
+        closed.expect("closed though the body never ends").unwrap(),
+        0
+    );
+}
+
+#[tokio::test(flavor = "local")]
+async fn a_connection_at_rest_closes_at_once_when_the_gateway_drains() {
+    let world = World::start().await;
+    let mut caller = world.connect().await;
+    let first = timeout(SOON, world.call(&mut caller, "/fine")).await;
+    assert_eq!(first.unwrap().status(), "200");
+    world.rest().await;
+
+    world.thread.drain();
+
+    let closed = timeout(SOON, caller.read(&mut [0])).await;
+    assert_eq!(closed.expect("closed").unwrap(), 0);
 }

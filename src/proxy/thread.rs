@@ -14,7 +14,10 @@ use std::{
 
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use http::HeaderValue;
-use tokio::sync::{mpsc, watch};
+use tokio::{
+    sync::{Notify, mpsc, watch},
+    time::Instant,
+};
 
 use crate::{
     callers::Callers, clock::Clock, credentials::Credentials, incident::Recorder, metrics::Shard,
@@ -27,6 +30,7 @@ use super::{
     backoff::{budget::Budget, throttle::Throttle},
     dispatch::pool::{Limits as PoolLimits, Pool},
     exchange::{Endpoint, Exchange, Trip},
+    head_tap::Tap,
     headers::SpareMaps,
     replay::{KeptTotal, Limits as ReplayLimits, PaceLimits},
 };
@@ -89,7 +93,18 @@ pub(crate) struct Thread {
     logouts: Cell<u32>,
     /// Time is up: whatever is still waiting is answered `shutting_down`.
     is_stopping: Cell<bool>,
-    connections: RefCell<Vec<Option<Waker>>>,
+    connections: RefCell<Vec<Option<Seat>>>,
+    /// Those that are not at rest.
+    awake: Cell<usize>,
+    first_awake: Notify,
+}
+
+/// One caller's connection, as the thread knows it.
+#[derive(Debug, Default)]
+struct Seat {
+    waker: Option<Waker>,
+    /// Where it speaks HTTP/1.1 and does not rest.
+    awake: Option<Rc<Tap>>,
 }
 
 /// A write that runs on after its caller left.
@@ -150,6 +165,8 @@ impl Thread {
             logouts: Cell::new(0),
             is_stopping: Cell::new(false),
             connections: RefCell::default(),
+            awake: Cell::new(0),
+            first_awake: Notify::new(),
             settings,
         });
         thread.begin(detachments);
@@ -265,6 +282,7 @@ impl Thread {
             .borrow()
             .iter()
             .flatten()
+            .filter_map(|seat| seat.waker.as_ref())
             .for_each(Waker::wake_by_ref);
     }
 
@@ -274,7 +292,31 @@ impl Thread {
         self.alarm.wake_all();
     }
 
-    /// A place where a connection's task can be woken for the drain.
+    /// How many connections are awake.
+    pub(crate) fn awake(&self) -> usize {
+        self.awake.get()
+    }
+
+    /// Waits until one is.
+    pub(crate) async fn some_are_awake(&self) {
+        if self.awake() == 0 {
+            self.first_awake.notified().await;
+        }
+    }
+
+    /// Wakes connections that were silent since `before`, to rest.
+    pub(crate) fn let_rest(&self, before: Instant) {
+        for seat in self.connections.borrow().iter().flatten() {
+            if let (Some(tap), Some(waker)) = (&seat.awake, &seat.waker)
+                && tap.since() <= before
+                && tap.let_rest()
+            {
+                waker.wake_by_ref();
+            }
+        }
+    }
+
+    /// A place where a connection's task can be woken for the drain, or to rest.
     pub(crate) fn connection_slot(self: &Rc<Self>) -> ConnectionSlot {
         let mut connections = self.connections.borrow_mut();
         let free = connections.iter().position(Option::is_none);
@@ -282,6 +324,9 @@ impl Thread {
             connections.push(None);
             connections.len() - 1
         });
+        if let Some(place) = connections.get_mut(slot) {
+            *place = Some(Seat::default());
+        }
         ConnectionSlot {
             thread: Rc::clone(self),
             slot,
@@ -325,8 +370,24 @@ impl ConnectionSlot {
             return;
         }
         self.is_set = true;
-        if let Some(place) = self.thread.connections.borrow_mut().get_mut(self.slot) {
-            *place = Some(waker.clone());
+        self.change(|seat| seat.waker = Some(waker.clone()));
+    }
+
+    /// The connection is awake while what is returned lives.
+    pub(crate) fn awake(&self, tap: &Rc<Tap>) -> Awake {
+        self.change(|seat| seat.awake = Some(Rc::clone(tap)));
+        let (thread, slot) = (Rc::clone(&self.thread), self.slot);
+        thread.awake.set(thread.awake() + 1);
+        if thread.awake() == 1 {
+            thread.first_awake.notify_one();
+        }
+        Awake { thread, slot }
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Seat)) {
+        let mut connections = self.thread.connections.borrow_mut();
+        if let Some(Some(seat)) = connections.get_mut(self.slot) {
+            change(seat);
         }
     }
 }
@@ -335,6 +396,23 @@ impl Drop for ConnectionSlot {
     fn drop(&mut self) {
         if let Some(place) = self.thread.connections.borrow_mut().get_mut(self.slot) {
             *place = None;
+        }
+    }
+}
+
+/// A connection that holds what a request needs.
+#[derive(Debug)]
+pub(crate) struct Awake {
+    thread: Rc<Thread>,
+    slot: usize,
+}
+
+impl Drop for Awake {
+    fn drop(&mut self) {
+        self.thread.awake.set(self.thread.awake() - 1);
+        let mut connections = self.thread.connections.borrow_mut();
+        if let Some(Some(seat)) = connections.get_mut(self.slot) {
+            seat.awake = None;
         }
     }
 }

@@ -4,15 +4,13 @@
 //! byte, so it is off; one lazily re-armed timer a connection stands here instead, over what the tap
 //! knows: first byte, head, kept-alive silence, a caller that does not read its answer.
 //!
+//! A connection whose caller is silent rests: hyper is taken off it, with its two buffers of 8 KiB and the
+//! room for an exchange, and put back when the next byte comes (`rest`).
+//!
 //! **Invariant:** the timer fires at most once per limit that passes; a good request neither arms nor
 //! disarms anything.
 
-use std::{
-    convert::Infallible,
-    pin::{Pin, pin},
-    rc::Rc,
-    task::Poll,
-};
+use std::{convert::Infallible, pin::Pin, rc::Rc, task::Poll};
 
 use hyper::{body::Incoming, server::conn::http1};
 use hyper_util::rt::TokioIo;
@@ -27,6 +25,7 @@ use super::{
         head_tap::{Tap, Tapped},
         thread::{ConnectionSlot, Thread},
     },
+    rest,
     timer::Timer,
 };
 
@@ -37,50 +36,102 @@ const HYPER_HEAD_LIMIT: usize = 128 * 1024;
 pub(super) async fn serve<S, I>(
     thread: Rc<Thread>,
     path: S,
-    stream: Tapped<I>,
+    mut stream: Tapped<I>,
     mut slot: ConnectionSlot,
     mut timer: Pin<&mut Timer>,
 ) where
     S: Service<Arrival, Response = Answer, Error = Infallible> + Clone + 'static,
     I: AsyncRead + AsyncWrite + Unpin + 'static,
 {
-    let tap = stream.tap();
-    let service = Entrance {
+    let mut entrance = Entrance {
         path,
-        tap: Rc::clone(&tap),
+        tap: stream.tap(),
         familiar: Rc::default(),
     };
-    let connection = http1::Builder::new()
+    loop {
+        // In a box, so that a connection at rest does not keep room for it.
+        let awake = Box::pin(exchange(
+            &thread,
+            stream,
+            entrance,
+            &mut slot,
+            timer.as_mut(),
+        ));
+        match awake.await {
+            Some(rests) => (stream, entrance) = rests,
+            None => return,
+        }
+        if !rest::until_asked(&thread, &mut slot, &mut stream, timer.as_mut()).await {
+            return;
+        }
+    }
+}
+
+/// Serves the connection until it ends, or rests: then it is given back.
+async fn exchange<S, I>(
+    thread: &Rc<Thread>,
+    stream: Tapped<I>,
+    entrance: Entrance<S>,
+    slot: &mut ConnectionSlot,
+    mut timer: Pin<&mut Timer>,
+) -> Option<(Tapped<I>, Entrance<S>)>
+where
+    S: Service<Arrival, Response = Answer, Error = Infallible> + Clone + 'static,
+    I: AsyncRead + AsyncWrite + Unpin + 'static,
+{
+    let tap = stream.tap();
+    let _awake = slot.awake(&tap);
+    let mut connection = http1::Builder::new()
         .auto_date_header(false)
         .header_read_timeout(None)
         .max_header_size(HYPER_HEAD_LIMIT)
         .max_buf_size(HYPER_HEAD_LIMIT)
-        .serve_connection(TokioIo::new(stream), service);
-    let mut connection = pin!(connection);
+        .serve_connection(TokioIo::new(stream), entrance);
     let mut is_told = false;
     let ended = std::future::poll_fn(|task| {
         slot.remember(task.waker());
         if thread.is_draining() && !is_told {
             is_told = true;
-            connection.as_mut().graceful_shutdown();
+            Pin::new(&mut connection).graceful_shutdown();
         }
-        if let Poll::Ready(ended) = connection.as_mut().poll(task) {
-            return Poll::Ready(Some(ended));
+        if let Poll::Ready(ended) = Pin::new(&mut connection).poll(task) {
+            return Poll::Ready(End::Closed(ended));
+        }
+        if tap.may_rest() && !is_told {
+            return Poll::Ready(End::Rests);
         }
         timer
             .as_mut()
             .poll_overdue(&thread.settings, &tap, task)
-            .map(|()| None)
+            .map(|()| End::TooSlow)
     });
     match ended.await {
-        Some(Err(error)) if error.is_parse() => {
+        End::Rests => {
+            let parts = connection.into_parts();
+            let mut stream = parts.io.into_inner();
+            stream.put_back(&parts.read_buf);
+            return Some((stream, parts.service));
+        }
+        End::Closed(Err(error)) if error.is_parse() => {
             thread.shard.parser_refusal();
             tracing::info!(%error, "a request was refused by the HTTP parser");
         }
-        Some(Err(error)) => tracing::debug!(%error, "a caller's connection ended"),
-        Some(Ok(())) => {}
-        None => tracing::debug!("a caller's connection was too slow and was closed"),
+        End::Closed(Err(error)) => tracing::debug!(%error, "a caller's connection ended"),
+        End::Closed(Ok(())) => {}
+        End::TooSlow => tracing::debug!("a caller's connection was too slow and was closed"),
     }
+    None
+}
+
+/// Why hyper is not asked any more.
+#[derive(Debug)]
+enum End {
+    /// By hyper's word.
+    Closed(hyper::Result<()>),
+    /// The caller took too long.
+    TooSlow,
+    /// The caller is silent.
+    Rests,
 }
 
 /// Where hyper hands requests to the path.

@@ -129,6 +129,9 @@ async fn run(
             swept.sweep();
         }
     }));
+    drop(tokio::task::spawn_local(super::rest::keep_watch(
+        Rc::clone(&thread),
+    )));
     while let Some(order) = orders.recv().await {
         match order {
             Order::Serve(stream) => {
