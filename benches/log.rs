@@ -18,7 +18,9 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode, Version};
 use linkgate::{
     clock::Clock,
-    exchange::{Attempt, CallerSeen, ExchangeId, Fault, Head, KeptBody, Member, Outcome},
+    exchange::{
+        Attempt, CallerSeen, ExchangeId, Fault, Head, HeaderList, KeptBody, Member, Outcome,
+    },
     incident::{AnswerGiven, Incident, Kind, Log, Recorder, RequestSeen, Settings, Written},
     keyring::{DataKey, KeyRing, LiveSecrets},
     metrics::Metrics,
@@ -223,6 +225,7 @@ impl World {
             code: None,
             linkedin_code: None,
             verdict: "LinkedIn answered 503; it was passed on unchanged; whether it was processed is not known".into(),
+            verdict_by_code: None,
             caller: Some(CallerSeen { name: "crm".parse()?, key_id: "a1b2c3d4".into() }),
             member: Some(Member { application: "default".parse()?, name: Some("ada".parse()?) }),
             member_urn: Some(Arc::from("urn:li:person:782bbtaQ")),
@@ -238,7 +241,7 @@ impl World {
             attempts: vec![attempt],
             answer: Some(AnswerGiven {
                 status: StatusCode::SERVICE_UNAVAILABLE,
-                headers: headers(ANSWER)?,
+                headers: HeaderList::of(&headers(ANSWER)?),
                 body: body(ERROR),
             }),
             outcome: Outcome::Unknown,

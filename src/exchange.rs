@@ -9,6 +9,7 @@
 //! stands between these types and any disk.
 
 use std::{
+    borrow::Cow,
     fmt,
     str::FromStr,
     sync::{
@@ -19,11 +20,13 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, StatusCode, Version};
+use http::{Method, StatusCode, Version};
 use uuid::Uuid;
 
+mod header_list;
 mod template;
 
+pub use header_list::HeaderList;
 pub use template::template;
 
 /// Identifies one exchange, and the incident it may become: a `UUIDv7`, so ids sort by time.
@@ -202,14 +205,15 @@ pub enum Head {
     /// The bytes of the whole head as they stood on an HTTP/1 connection, first line included.
     Wire(Bytes),
     /// The headers as decoded (HTTP/2, or where the wire's bytes could not be told apart).
-    Decoded(HeaderMap),
+    Decoded(HeaderList),
 }
 
 /// The part of a body that was kept for the record.
 #[derive(Clone, Debug, Default)]
 pub struct KeptBody {
-    /// The first bytes, up to the capture limit.
-    pub chunks: Vec<Bytes>,
+    /// The first bytes, up to the capture limit: usually in one piece.
+    first: Bytes,
+    rest: Vec<Bytes>,
     /// How many bytes passed in all.
     pub bytes: u64,
     /// Whether more passed than was kept.
@@ -221,20 +225,41 @@ pub struct KeptBody {
 impl KeptBody {
     /// Notes `chunk` as passed, keeping what still fits below `limit` bytes.
     pub fn note(&mut self, chunk: &Bytes, limit: usize) {
-        let kept: usize = self.chunks.iter().map(Bytes::len).sum();
-        let fits = chunk.len().min(limit.saturating_sub(kept));
-        if fits > 0 {
-            self.chunks.push(chunk.slice(..fits));
+        let fits = chunk.len().min(limit.saturating_sub(self.kept()));
+        match chunk.slice(..fits) {
+            empty if empty.is_empty() => {}
+            chunk if self.first.is_empty() => self.first = chunk,
+            chunk => self.rest.push(chunk),
         }
         self.truncated |= fits < chunk.len();
         self.bytes += chunk.len() as u64;
     }
 
-    /// Copies what was kept: as slices, the chunks pin the whole buffers that they were read into.
+    /// Copies what was kept: as slices, the pieces pin the whole buffers that they were read into.
     pub fn detach(&mut self) {
-        if !self.chunks.is_empty() {
-            self.chunks = vec![self.chunks.concat().into()];
+        self.first = match &*self.text() {
+            [] => return,
+            text => Bytes::copy_from_slice(text),
+        };
+        self.rest = Vec::new();
+    }
+
+    /// What was kept.
+    pub fn text(&self) -> Cow<'_, [u8]> {
+        if self.rest.is_empty() {
+            return Cow::Borrowed(&self.first);
         }
+        let mut text = Vec::with_capacity(self.kept());
+        text.extend_from_slice(&self.first);
+        self.rest
+            .iter()
+            .for_each(|piece| text.extend_from_slice(piece));
+        Cow::Owned(text)
+    }
+
+    /// How many bytes were kept.
+    pub fn kept(&self) -> usize {
+        self.first.len() + self.rest.iter().map(Bytes::len).sum::<usize>()
     }
 }
 
@@ -407,7 +432,9 @@ mod tests {
         body.note(&Bytes::from_static(b"hello "), 8);
         body.note(&Bytes::from_static(b"world"), 8);
 
-        assert_eq!(body.chunks.concat(), b"hello wo");
+        assert_eq!(&*body.text(), b"hello wo");
         assert_eq!((body.bytes, body.truncated), (11, true));
+        body.detach();
+        assert_eq!((&*body.text(), body.kept()), (&b"hello wo"[..], 8));
     }
 }

@@ -24,11 +24,13 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, StatusCode, Version};
+use http::{Method, StatusCode, Version};
 use tokio::{sync::oneshot, time::Instant};
 
 use crate::clock::Clock;
-use crate::exchange::{Attempt, CallerSeen, ExchangeId, Fault, Head, KeptBody, Member, Outcome};
+use crate::exchange::{
+    Attempt, CallerSeen, ExchangeId, Fault, Head, HeaderList, KeptBody, Member, Outcome,
+};
 use crate::keyring::{DataKey, KeyRing, LiveSecrets};
 use crate::metrics::Shard;
 
@@ -179,6 +181,9 @@ pub struct Incident {
     pub linkedin_code: Option<String>,
     /// One sentence for support.
     pub verdict: String,
+    /// What that goes on with if LinkedIn's code turns out to be this one: its answer is parsed here alone, and
+    /// the path does not wait for that.
+    pub verdict_by_code: Option<(&'static str, String)>,
     /// Who called.
     pub caller: Option<CallerSeen>,
     /// For whom.
@@ -222,7 +227,7 @@ pub struct AnswerGiven {
     /// Its status.
     pub status: StatusCode,
     /// Its headers, framing included.
-    pub headers: HeaderMap,
+    pub headers: HeaderList,
     /// Its body.
     pub body: KeptBody,
 }
@@ -461,11 +466,15 @@ impl Incident {
     fn weight(&self) -> usize {
         let attempts: usize = self.attempts.iter().map(attempt_weight).sum();
         let answer = self.answer.as_ref().map_or(0, |answer| {
-            map_weight(&answer.headers) + body_weight(&answer.body)
+            answer.headers.bytes() + body_weight(&answer.body)
         });
         let secrets: usize = self.secrets.iter().map(Bytes::len).sum();
         RECORD_OVERHEAD
             + self.verdict.len()
+            + self
+                .verdict_by_code
+                .as_ref()
+                .map_or(0, |(_, more)| more.len())
             + self.request.target.len()
             + head_weight(&self.request.head)
             + body_weight(&self.request.body)
@@ -486,17 +495,10 @@ fn attempt_weight(attempt: &Attempt) -> usize {
 fn head_weight(head: &Head) -> usize {
     match head {
         Head::Wire(bytes) => bytes.len(),
-        Head::Decoded(headers) => map_weight(headers),
+        Head::Decoded(headers) => headers.bytes(),
     }
 }
 
-fn map_weight(headers: &HeaderMap) -> usize {
-    let one = |(name, value): (&http::HeaderName, &http::HeaderValue)| {
-        name.as_str().len() + value.len() + 64
-    };
-    headers.iter().map(one).sum()
-}
-
 fn body_weight(body: &KeptBody) -> usize {
-    body.chunks.iter().map(|chunk| chunk.len() + 64).sum()
+    body.kept()
 }

@@ -5,10 +5,13 @@ use std::{path::Path, time::Duration};
 
 use bytes::Bytes;
 use criterion::{BatchSize, Criterion, Throughput};
-use http::{HeaderMap, Method, StatusCode, Version};
+use http::{Method, StatusCode, Version};
 use linkgate::{
     clock::Clock,
-    exchange::{Attempt, CallerSeen, ExchangeId, Fault, Head, KeptBody, Member, Outcome, Timings},
+    exchange::{
+        Attempt, CallerSeen, ExchangeId, Fault, Head, HeaderList, KeptBody, Member, Outcome,
+        Timings,
+    },
     incident::{AnswerGiven, Incident, Kind, Recorder, RequestSeen, Settings},
     keyring::{DataKey, KeyRing, LiveSecrets},
     metrics::Metrics,
@@ -122,6 +125,7 @@ fn refused(length: usize, key: &DataKey) -> Incident {
         code: None,
         linkedin_code: None,
         verdict: "LinkedIn answered 403".into(),
+        verdict_by_code: None,
         caller: Some(CallerSeen {
             name: "crm".parse().unwrap(),
             key_id: "k1".into(),
@@ -143,7 +147,7 @@ fn refused(length: usize, key: &DataKey) -> Incident {
         attempts: vec![attempt],
         answer: Some(AnswerGiven {
             status: StatusCode::FORBIDDEN,
-            headers: HeaderMap::new(),
+            headers: HeaderList::default(),
             body: body(length),
         }),
         outcome: Outcome::Answered,

@@ -74,7 +74,7 @@ pub(super) fn note(
     redactor: &Redactor<'_>,
     keep: Keep,
 ) -> BodyNote {
-    let bytes: Vec<u8> = body.chunks.concat();
+    let bytes = body.text();
     let mut note = BodyNote {
         bytes: body.bytes,
         captured: bytes.len() as u64,
@@ -101,10 +101,10 @@ pub(super) fn note(
             let end = if is_whole { End::Whole } else { End::Cut };
             let clean = redactor.text(&text, end);
             let is_clean =
-                is_whole && *clean == *text && *redactor.text(&bytes, End::Whole) == bytes;
+                is_whole && *clean == *text && *redactor.text(&bytes, End::Whole) == *bytes;
             note.text = Some(clean.into_owned());
             note.decoded = true;
-            note.raw = is_clean.then_some(bytes);
+            note.raw = is_clean.then(|| bytes.into_owned());
         }
     }
     note
@@ -124,10 +124,10 @@ pub(super) struct ErrorSaid {
 
 /// Reads an error's body, if it can be read at all.
 pub(super) fn error_said(body: &KeptBody, encoding: &[u8]) -> ErrorSaid {
-    let bytes: Vec<u8> = body.chunks.concat();
+    let bytes = body.text();
     let text = match unpack(&bytes, encoding) {
         Unpacked::Plain => bytes,
-        Unpacked::Text { text, .. } => text,
+        Unpacked::Text { text, .. } => text.into(),
         Unpacked::Opaque(_) => return ErrorSaid::default(),
     };
     let Ok(error) = serde_json::from_slice::<Value>(&text) else {

@@ -3,6 +3,8 @@
 //! **Invariant:** all text that came from outside goes through the `Redactor` here, field by field;
 //! there is no second way into a line.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
@@ -192,6 +194,16 @@ pub(super) fn signature(incident: &Incident) -> String {
     )
 }
 
+/// What is said for support, once LinkedIn's code is known.
+fn verdict(incident: &Incident) -> Cow<'_, str> {
+    match &incident.verdict_by_code {
+        Some((code, more)) if incident.linkedin_code.as_deref() == Some(*code) => {
+            format!("{}; {more}", incident.verdict).into()
+        }
+        _ => (&*incident.verdict).into(),
+    }
+}
+
 /// What records are made with.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Means<'a> {
@@ -221,7 +233,7 @@ impl Record {
             code: incident.code,
             linkedin_code: incident.linkedin_code.as_deref().map(|code| pen.text(code)),
             linkedin_about: about.map(|about| pen.text(about)),
-            verdict: pen.text(&incident.verdict),
+            verdict: pen.text(&verdict(incident)),
             r#try: advice::of(incident),
             caller: incident
                 .caller

@@ -9,7 +9,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, StatusCode, Version};
+use http::{Method, StatusCode, Version};
 
 use super::{
     AnswerGiven, Incident, Kind, Recorder, RequestSeen,
@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    exchange::{ExchangeId, Fault, Head, KeptBody, Outcome},
+    exchange::{ExchangeId, Fault, Head, HeaderList, KeptBody, Outcome},
     keyring::{DataKey, KeyRing},
 };
 
@@ -127,6 +127,7 @@ fn synthetic(secret: &str, key: &DataKey, now_micros: i64) -> Incident {
         code: None,
         linkedin_code: None,
         verdict: "nothing went wrong: the support log was tested at the start".to_owned(),
+        verdict_by_code: None,
         caller: None,
         member: None,
         member_urn: None,
@@ -142,7 +143,7 @@ fn synthetic(secret: &str, key: &DataKey, now_micros: i64) -> Incident {
         attempts: Vec::new(),
         answer: Some(AnswerGiven {
             status: StatusCode::OK,
-            headers: HeaderMap::new(),
+            headers: HeaderList::default(),
             body,
         }),
         outcome: Outcome::NotSent,

@@ -166,6 +166,7 @@ fn incident() -> Incident {
         code: None,
         linkedin_code: None,
         verdict: "LinkedIn answered 503 twice".into(),
+        verdict_by_code: None,
         caller: Some(CallerSeen {
             name: "crm".parse().unwrap(),
             key_id: "k1".into(),
@@ -187,7 +188,7 @@ fn incident() -> Incident {
         attempts: vec![attempt.clone(), attempt],
         answer: Some(AnswerGiven {
             status: StatusCode::SERVICE_UNAVAILABLE,
-            headers: HeaderMap::new(),
+            headers: HeaderList::default(),
             body: body("{\"message\":\"try later\",\"code\":\"BUSY\"}"),
         }),
         outcome: Outcome::Answered,

@@ -4,9 +4,7 @@
 
 use std::borrow::Cow;
 
-use http::HeaderMap;
-
-use crate::exchange::Head;
+use crate::exchange::{Head, HeaderList};
 
 /// One header line, before redaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,13 +21,13 @@ pub(super) fn lines(head: &Head) -> Vec<Line<'_>> {
     }
 }
 
-/// The header lines of a decoded map, in its order.
-pub(super) fn decoded_lines(headers: &HeaderMap) -> Vec<Line<'_>> {
+/// The header lines of a decoded head.
+pub(super) fn decoded_lines(headers: &HeaderList) -> Vec<Line<'_>> {
     headers
         .iter()
         .map(|(name, value)| Line {
-            name: name.as_str().as_bytes().into(),
-            value: value.as_bytes().into(),
+            name: name.into(),
+            value: value.into(),
         })
         .collect()
 }

@@ -356,10 +356,8 @@ impl Gathered {
 
     /// The same for the record.
     pub(crate) fn kept(&self, limit: usize) -> KeptBody {
-        let mut kept = KeptBody {
-            complete: self.is_whole,
-            ..KeptBody::default()
-        };
+        let mut kept = KeptBody::default();
+        kept.complete = self.is_whole;
         self.frames.iter().for_each(|chunk| kept.note(chunk, limit));
         kept
     }

@@ -32,7 +32,6 @@ use super::{
 
 mod refusal;
 
-pub(super) use refusal::code as service_error_code;
 use refusal::{Code, Refusal};
 
 /// Waits while LinkedIn does not know a token yet that it has just issued.

@@ -17,12 +17,15 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, Response, StatusCode};
+use http::Response;
 use http_body::{Body as _, Frame, SizeHint};
 use tokio::time::Instant;
 use tower::{Layer, Service, layer::layer_fn, service_fn};
 
-use crate::incident::{Kind, Written};
+use crate::{
+    exchange::HeaderList,
+    incident::{Kind, Written},
+};
 
 use super::{
     Call,
@@ -69,7 +72,7 @@ where
     count(thread, &exchange);
     written::note(thread, &exchange, &answer);
     Ok(match worth(&exchange, &answer) {
-        Some(kind) => Box::pin(keep(&exchange, kind, answer)).await,
+        Some(kind) => keep(&exchange, kind, answer).await,
         None => watched(&exchange, answer),
     })
 }
@@ -120,14 +123,15 @@ fn worth(exchange: &Exchange, answer: &Answer) -> Option<Kind> {
 
 async fn keep(exchange: &Rc<Exchange>, kind: Kind, answer: Answer) -> Answer {
     let (parts, body) = answer.into_parts();
-    let mut kept = Kept::new(exchange, kind, parts.status, &parts.headers, body);
+    let given = Given::head(parts.status, HeaderList::of(&parts.headers));
+    let mut kept = Box::new(Kept::new(exchange, kind, given, body));
     kept.take_last();
     if kept.body.is_end_stream() {
         // Nothing follows that is not at hand: the head itself waits for the record, and what is held back leaves
         // with it in one write. A write of its own for the end took a tenth of a failed call.
         std::future::poll_fn(|task| kept.poll_recorded(task)).await;
     }
-    Response::from_parts(parts, AnswerBody::Kept(Box::new(kept)))
+    Response::from_parts(parts, AnswerBody::Kept(kept))
 }
 
 fn watched(exchange: &Rc<Exchange>, mut answer: Answer) -> Answer {
@@ -180,7 +184,7 @@ impl Armed {
     fn record(&mut self, kind: Kind) -> Option<Written> {
         self.has_ended = true;
         let given = self.given.take().map_or_else(
-            || Given::head(self.exchange.last_status(), HeaderMap::new()),
+            || Given::head(self.exchange.last_status(), HeaderList::default()),
             |given| *given,
         );
         record::hand_over(&self.exchange.thread, &self.exchange, kind, Some(given))
@@ -247,7 +251,7 @@ impl Drop for Unkept {
 /// last frame can wait for the record.
 #[derive(Debug)]
 pub(crate) struct Kept {
-    body: Box<AnswerBody>,
+    body: AnswerBody,
     armed: Armed,
     kind: Kind,
     /// The frame that is held back until it is known whether another follows.
@@ -267,25 +271,15 @@ enum State {
 }
 
 impl Kept {
-    fn new(
-        exchange: &Rc<Exchange>,
-        kind: Kind,
-        status: StatusCode,
-        headers: &HeaderMap,
-        body: AnswerBody,
-    ) -> Self {
-        let given = Given::head(status, headers.clone());
-        let armed = Armed::new(exchange, Some(given));
-        let length = body.size_hint().exact();
-        let body = Box::new(body);
+    fn new(exchange: &Rc<Exchange>, kind: Kind, given: Given, body: AnswerBody) -> Self {
         Self {
+            length: body.size_hint().exact(),
             body,
-            armed,
+            armed: Armed::new(exchange, Some(given)),
             kind,
             ahead: None,
             state: State::Streaming,
             passed: 0,
-            length,
         }
     }
 
@@ -307,7 +301,7 @@ impl Kept {
             }
             let polled = match self.armed.is_logged_out() {
                 true => Some(Err(AnswerBroken::LoggedOut)),
-                false => ready!(Pin::new(&mut *self.body).poll_frame(task)),
+                false => ready!(Pin::new(&mut self.body).poll_frame(task)),
             };
             match polled {
                 Some(Ok(frame)) => {
@@ -369,7 +363,8 @@ impl Kept {
             let thread = &self.armed.exchange.thread;
             self.state = match written {
                 Some(written) if self.kind == Kind::Failed => {
-                    let until = Instant::now() + thread.recorder.hold();
+                    // The record has just looked at the clock.
+                    let until = thread.alarm.last_look() + thread.recorder.hold();
                     State::Recording(written, thread.alarm.watch(until))
                 }
                 _ => State::Done,

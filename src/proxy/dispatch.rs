@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use crate::{
     credentials::Token,
     dial::{BaseUrl, DialError, chain},
-    exchange::Broken,
+    exchange::{Broken, HeaderList},
 };
 
 use super::{
@@ -162,16 +162,13 @@ fn build(
 }
 
 /// The headers that an attempt on HTTP/2 with `token` was sent with, for its record.
-pub(crate) fn sent_headers(exchange: &Exchange, token: &Token) -> Option<HeaderMap> {
+pub(crate) fn sent_headers(exchange: &Exchange, token: &Token) -> Option<HeaderList> {
     let admitted = exchange.admitted.get()?;
-    let is_http2 = true;
-    Some(build_headers(
-        &exchange.thread,
-        exchange,
-        admitted,
-        token.header.clone(),
-        is_http2,
-    ))
+    let (thread, is_http2) = (&exchange.thread, true);
+    let headers = build_headers(thread, exchange, admitted, token.header.clone(), is_http2);
+    let list = HeaderList::of(&headers);
+    thread.spare_maps.give(headers);
+    Some(list)
 }
 
 /// The caller's headers in their order, ours in the place of theirs; the same each time.

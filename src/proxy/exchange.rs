@@ -25,8 +25,8 @@ use crate::{
     credentials::{Refused, Token, Verdict},
     dial::Timed,
     exchange::{
-        Attempt, Broken, CallerSeen, ExchangeId, Head, KeptBody, Member, Outcome, Timings,
-        TokenUsed,
+        Attempt, Broken, CallerSeen, ExchangeId, Head, HeaderList, KeptBody, Member, Outcome,
+        Timings, TokenUsed,
     },
     metrics::AttemptReason,
 };
@@ -161,7 +161,7 @@ pub(crate) struct Trip {
     /// Heads, copied out once the attempt turned out to be worth recording.
     pub(crate) kept: Option<Box<KeptHeads>>,
     /// HTTP/2 only: the headers as they came, where a record may ask for them.
-    pub(crate) answer_headers: Option<HeaderMap>,
+    pub(crate) answer_headers: Option<HeaderList>,
 }
 
 /// What was copied out of a connection's tap before it went on to serve others.
@@ -256,6 +256,7 @@ impl Trip {
         exchange: &Exchange,
         url: String,
         token_before: Duration,
+        now: Instant,
     ) -> Attempt {
         self.keep_heads(exchange);
         let timings = Timings {
@@ -265,15 +266,21 @@ impl Trip {
             connected: self.connected,
             sent: self.sent(exchange),
             first_byte: self.first_byte,
-            ended: Some(self.ended.unwrap_or_else(|| self.began.elapsed())),
+            ended: Some(
+                self.ended
+                    .unwrap_or(now.saturating_duration_since(self.began)),
+            ),
         };
         let kept = *self.kept.unwrap_or_default();
-        let now = exchange.started_micros / 1_000_000;
+        let now_secs = exchange.started_micros / 1_000_000;
         Attempt {
             started: self.began.saturating_duration_since(exchange.started),
             token: Some(TokenUsed {
                 fingerprint: Arc::clone(self.token.fingerprint.as_arc()),
-                age_secs: self.token.issued_at.map(|issued| (now - issued).max(0)),
+                age_secs: self
+                    .token
+                    .issued_at
+                    .map(|issued| (now_secs - issued).max(0)),
             }),
             method: exchange.method.clone(),
             url,
@@ -324,7 +331,10 @@ impl Exchange {
                 let target = target.unwrap_or_default();
                 (Head::Wire(head), target)
             }
-            None => (Head::Decoded(self.headers.clone()), self.decoded_target()),
+            None => {
+                let headers = HeaderList::of(&self.headers);
+                (Head::Decoded(headers), self.decoded_target())
+            }
         }
     }
 
@@ -409,7 +419,8 @@ impl Exchange {
     /// The answer's headers as HTTP/2 decoded them: no tap holds them.
     pub(crate) fn note_decoded(&self, headers: &HeaderMap) {
         self.with_trip(|trip| {
-            trip.answer_headers.get_or_insert_with(|| headers.clone());
+            trip.answer_headers
+                .get_or_insert_with(|| HeaderList::of(headers));
         });
     }
 

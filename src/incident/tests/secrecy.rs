@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use data_encoding::{BASE64, HEXLOWER};
+use http::{HeaderMap, HeaderName};
 
 use super::*;
 
@@ -77,9 +78,14 @@ fn poisoned(world: &World) -> Incident {
     attempt.broken = Some((Broken::Protocol, all.clone()));
     attempt.then = Some(all.clone());
     let answer = incident.answer.as_mut().unwrap();
-    answer.headers.insert("x-echo", all.parse().unwrap());
+    answer.headers = headers("x-echo", &all);
     answer.body = body(gzipped(&format!("again {all}")));
     incident
+}
+
+fn headers(name: &'static str, value: &str) -> HeaderList {
+    let line = (HeaderName::from_static(name), value.parse().unwrap());
+    HeaderList::of(&HeaderMap::from_iter([line]))
 }
 
 fn betrayed(text: &str) -> Vec<String> {
@@ -117,7 +123,7 @@ async fn the_control_a_secret_nobody_named_is_found() {
     let world = World::start();
     let mut incident = poisoned(&world);
     incident.secrets.clear();
-    incident.request.head = Head::Decoded(HeaderMap::new());
+    incident.request.head = Head::Decoded(HeaderList::default());
     incident.attempts[0].sent = None;
 
     world.recorder.record(incident).await.unwrap();
@@ -139,6 +145,25 @@ async fn a_live_secret_of_another_exchange_is_replaced_by_its_fingerprint() {
 }
 
 #[tokio::test]
+async fn a_verdict_goes_on_if_linkedins_code_is_the_one_it_waits_for() {
+    let world = World::start();
+    for code in ["BUSY", "100"] {
+        let mut incident = incident();
+        incident.verdict_by_code = Some((code, format!("{SECRET} is so")));
+        incident.secrets = vec![Bytes::from_static(SECRET.as_bytes())];
+        world.recorder.record(incident).await.unwrap();
+    }
+
+    let records = world.records();
+    let went_on = records[0].verdict().unwrap();
+    assert!(
+        went_on.starts_with("LinkedIn answered 503 twice; [redacted:"),
+        "{went_on}"
+    );
+    assert_eq!(records[1].verdict(), Some("LinkedIn answered 503 twice"));
+}
+
+#[tokio::test]
 async fn packed_bodies_are_kept_packed_only_if_nothing_in_them_is_secret() {
     let world = World::start();
     let key = world.ring.new_data_key();
@@ -157,9 +182,7 @@ async fn packed_bodies_are_kept_packed_only_if_nothing_in_them_is_secret() {
         let mut incident = incident();
         incident.data_key = Some(key.clone());
         let answer = incident.answer.as_mut().unwrap();
-        answer
-            .headers
-            .insert("content-encoding", encoding.parse().unwrap());
+        answer.headers = headers("content-encoding", encoding);
         answer.body = body(bytes);
         world.recorder.record(incident).await.unwrap();
     }

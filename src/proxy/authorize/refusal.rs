@@ -84,7 +84,7 @@ impl Refusal {
 }
 
 /// LinkedIn's `serviceErrorCode` in the body of an error.
-pub(in crate::proxy) fn code(headers: &HeaderMap, body: &Bytes) -> Option<u32> {
+fn code(headers: &HeaderMap, body: &Bytes) -> Option<u32> {
     let plain = coding::decoded(headers, body, DISCARD_BYTES)?;
     let json: serde_json::Value = serde_json::from_slice(&plain).ok()?;
     let number = json
