@@ -257,6 +257,12 @@ impl KeptBody {
         Cow::Owned(text)
     }
 
+    /// Whether what is known of `other` is known of this one as well.
+    pub fn is_same_as(&self, other: &Self) -> bool {
+        let traits = |body: &Self| (body.bytes, body.truncated, body.complete);
+        traits(self) == traits(other) && self.text() == other.text()
+    }
+
     /// How many bytes were kept.
     pub fn kept(&self) -> usize {
         self.first.len() + self.rest.iter().map(Bytes::len).sum::<usize>()

@@ -466,7 +466,7 @@ impl Incident {
     fn weight(&self) -> usize {
         let attempts: usize = self.attempts.iter().map(attempt_weight).sum();
         let answer = self.answer.as_ref().map_or(0, |answer| {
-            answer.headers.bytes() + body_weight(&answer.body)
+            answer.headers.as_bytes().len() + body_weight(&answer.body)
         });
         let secrets: usize = self.secrets.iter().map(Bytes::len).sum();
         RECORD_OVERHEAD
@@ -495,7 +495,7 @@ fn attempt_weight(attempt: &Attempt) -> usize {
 fn head_weight(head: &Head) -> usize {
     match head {
         Head::Wire(bytes) => bytes.len(),
-        Head::Decoded(headers) => headers.bytes(),
+        Head::Decoded(headers) => headers.as_bytes().len(),
     }
 }
 

@@ -39,9 +39,9 @@ impl HeaderList {
         })
     }
 
-    /// The memory that it takes.
-    pub fn bytes(&self) -> usize {
-        self.0.len()
+    /// The lines as they stand.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
     }
 }
 

@@ -22,7 +22,7 @@ const MAX_RATIO: u64 = 100;
 const MAX_LAYERS: usize = 3;
 
 /// What a record says about a body, and until it is sealed the body itself.
-#[derive(Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub(super) struct BodyNote {
     /// Bytes that passed.
     pub(super) bytes: u64,

@@ -166,9 +166,8 @@ pub(super) fn error_said(incident: &Incident) -> ErrorSaid {
         let attempt = incident.attempts.last()?;
         let is_error = |status: &http::StatusCode| status.as_u16() >= 400;
         attempt.status.filter(is_error)?;
-        let lines = wire::lines(attempt.head.as_ref()?);
-        let encoding = wire::value(&lines, "content-encoding").unwrap_or_default();
-        let mut said = body::error_said(&attempt.body, encoding);
+        let encoding = wire::value(attempt.head.as_ref()?, "content-encoding");
+        let mut said = body::error_said(&attempt.body, &encoding.unwrap_or_default());
         said.about = said.about.filter(|_| attempt.body.bytes <= LONGEST_ERROR);
         Some(said)
     };
@@ -218,9 +217,7 @@ impl Record {
     pub(super) fn of(incident: &Incident, about: Option<&str>, means: Means<'_>) -> Self {
         let settings = means.settings;
         let pen = Pen::new(incident, means);
-        let attempts = (1..)
-            .zip(&incident.attempts)
-            .map(|(n, attempt)| pen.attempt(n, attempt));
+        let attempts = pen.attempts(incident);
         Self {
             v: VERSION,
             id: incident.id.to_string(),
@@ -249,15 +246,11 @@ impl Record {
                 incident.client_id.as_deref(),
             ),
             request: pen.request(&incident.request),
-            attempts: attempts.collect(),
-            answer: incident.answer.as_ref().map(|answer| pen.answer(answer)),
+            answer: pen.answer(incident, attempts.last()),
+            attempts,
             outcome: incident.outcome.as_str(),
-            linkedin_version: pen.linkedin_version(incident),
-            linkedin: incident
-                .attempts
-                .iter()
-                .rev()
-                .find_map(|attempt| pen.linkedin(attempt, incident.started_micros)),
+            linkedin_version: pen.linkedin_version(),
+            linkedin: pen.linkedin(incident),
             gateway: Gateway {
                 version: env!("CARGO_PKG_VERSION"),
                 instance: settings.instance.clone(),

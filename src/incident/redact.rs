@@ -9,6 +9,7 @@
 
 use std::{
     borrow::Cow,
+    ops::Range,
     sync::{Arc, LazyLock},
 };
 
@@ -25,6 +26,7 @@ mod tests;
 mod view;
 
 pub use find::{Find, MOST_FINDS, What, finds};
+pub(super) use needle::Own;
 
 use needle::Needles;
 use view::View;
@@ -56,6 +58,15 @@ impl Redaction {
 
     /// The door for one exchange with these secrets of its own.
     pub fn of(&self, secrets: &[Bytes]) -> Redactor<'_> {
+        let own = |secret: &Bytes| Own {
+            secret: secret.clone(),
+            fingerprint: None,
+        };
+        self.of_own(secrets.iter().map(own).collect())
+    }
+
+    /// The same, where the fingerprints of some are known.
+    pub(super) fn of_own(&self, secrets: Vec<Own>) -> Redactor<'_> {
         Redactor {
             redaction: self,
             own: needle::needles(secrets, &self.ring),
@@ -113,10 +124,15 @@ impl Redactor<'_> {
         text
     }
 
-    /// Whether this exchange's own secrets may have a say in what becomes of `text`: one of them stands in it, or it
-    /// may read otherwise than it stands.
-    pub(super) fn may_be_own(&self, text: &[u8]) -> bool {
-        view::is_escaped(text) || self.own.are_in(text)
+    /// Where this exchange's own secrets may have a say in what becomes of `list`, whose pieces are then looked at one
+    /// by one: searching all at once takes half the instructions of searching each.
+    pub(super) fn own_places(&self, list: &[u8]) -> OwnPlaces {
+        let mut secrets = Vec::new();
+        self.own.hits(list, |hit| secrets.push(hit.start..hit.end));
+        OwnPlaces {
+            secrets,
+            is_escaped: view::is_escaped(list),
+        }
     }
 
     /// The value of the header `name` with every secret replaced.
@@ -274,6 +290,23 @@ impl Redactor<'_> {
         shape::scan(text, end == End::Cut, |start, end| {
             note(start, end, Rank::Shape, of(start, end));
         });
+    }
+}
+
+/// What [`Redactor::own_places`] found in a list.
+#[derive(Debug)]
+pub(super) struct OwnPlaces {
+    secrets: Vec<Range<usize>>,
+    is_escaped: bool,
+}
+
+impl OwnPlaces {
+    /// Whether the exchange's own secrets may have a say in the piece of the list at `place`, or in `texts` that were
+    /// taken from it: one of them stands there, or it may read otherwise than it stands.
+    pub(super) fn touch(&self, place: &Range<usize>, texts: [&[u8]; 2]) -> bool {
+        let stands = |secret: &Range<usize>| secret.start < place.end && place.start < secret.end;
+        self.secrets.iter().any(stands)
+            || (self.is_escaped && texts.into_iter().any(view::is_escaped))
     }
 }
 

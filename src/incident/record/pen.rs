@@ -6,35 +6,74 @@ use bytes::Bytes;
 use data_encoding::BASE64;
 
 use super::{
-    Answer, AttemptMade, HeadersSeen, LinkedInIds, Means, Request, Sent, TimingsSeen, heads::Shown,
-    timestamp,
+    Answer, AttemptMade, HeadersSeen, LinkedInIds, Means, Request, Sent, TimingsSeen, timestamp,
 };
 use crate::{
-    exchange::{Attempt, KeptBody, Timings},
+    exchange::{Attempt, KeptBody, Timings, TokenUsed},
     incident::{
-        AnswerGiven, Incident, RequestSeen,
+        Incident, RequestSeen,
         body::{self, BodyNote, Keep},
-        redact::{End, Redactor},
-        wire::{self, Line},
+        redact::{End, Own, Redactor},
+        wire::{self, Line, Lines},
     },
+    keyring::Fingerprint,
 };
+
+/// The heads of an exchange, split into lines once: five parts of its record ask about them.
+struct ExchangeHeads<'i> {
+    request: Lines<'i>,
+    trips: Vec<TripHeads<'i>>,
+    answer: Lines<'i>,
+}
+
+/// Those of one attempt; none if nothing left, or nothing came.
+struct TripHeads<'i> {
+    sent: Option<Lines<'i>>,
+    came: Option<Lines<'i>>,
+}
+
+impl<'i> ExchangeHeads<'i> {
+    fn of(incident: &'i Incident) -> Self {
+        let trip = |attempt: &'i Attempt| TripHeads {
+            sent: attempt.sent.as_ref().map(wire::lines),
+            came: attempt.head.as_ref().map(wire::lines),
+        };
+        let answer = incident.answer.as_ref();
+        Self {
+            request: wire::lines(&incident.request.head),
+            trips: incident.attempts.iter().map(trip).collect(),
+            answer: answer.map_or_else(Lines::default, |answer| {
+                wire::decoded_lines(&answer.headers)
+            }),
+        }
+    }
+}
 
 /// The exchange's secrets, and whatever else stood in its Authorization headers: a caller that sends a
 /// token in place of a key, for one.
-fn own_secrets(incident: &Incident) -> Vec<Bytes> {
-    let sent = incident
-        .attempts
-        .iter()
-        .filter_map(|attempt| attempt.sent.as_ref());
-    let credentials = std::iter::once(&incident.request.head)
-        .chain(sent)
-        .flat_map(wire::lines)
-        .filter(|line| line.name.eq_ignore_ascii_case(b"authorization"))
-        .filter_map(|line| credential(&line.value));
-    let mut secrets = incident.secrets.clone();
-    for credential in credentials {
-        if !secrets.contains(&credential) {
-            secrets.push(credential);
+fn own_secrets(incident: &Incident, heads: &ExchangeHeads<'_>) -> Vec<Own> {
+    let named = |secret: &Bytes| Own {
+        secret: secret.clone(),
+        fingerprint: None,
+    };
+    let mut secrets: Vec<Own> = incident.secrets.iter().map(named).collect();
+    let mut add = |lines: &Lines<'_>, token: Option<&TokenUsed>| {
+        for credential in lines.all.iter().filter_map(credential) {
+            // What we send carries the attempt's token and nothing else.
+            let fingerprint = token.map(|token| Fingerprint::from_stored(&token.fingerprint));
+            match secrets.iter_mut().find(|own| own.secret == credential) {
+                Some(own) => own.fingerprint = own.fingerprint.take().or(fingerprint),
+                None => secrets.push(Own {
+                    secret: Bytes::copy_from_slice(credential),
+                    fingerprint,
+                }),
+            }
+        }
+    };
+    add(&heads.request, None);
+    for (trip, attempt) in heads.trips.iter().zip(&incident.attempts) {
+        if let Some(sent) = &trip.sent {
+            add(sent, attempt.token.as_ref());
         }
     }
     secrets
@@ -43,29 +82,36 @@ fn own_secrets(incident: &Incident) -> Vec<Bytes> {
 /// Shorter than this it is no credential, but may be an English word.
 const SHORTEST_CREDENTIAL: usize = 12;
 
-fn credential(value: &[u8]) -> Option<Bytes> {
-    let start = memchr::memrchr(b' ', value).map_or(0, |space| space + 1);
-    let secret = value.get(start..)?;
+/// The secret in an Authorization header.
+fn credential<'a>(line: &'a Line<'_>) -> Option<&'a [u8]> {
+    if !line.name.eq_ignore_ascii_case(b"authorization") {
+        return None;
+    }
+    let start = memchr::memrchr(b' ', &line.value).map_or(0, |space| space + 1);
+    let secret = line.value.get(start..)?;
     let key = secret.get(..memchr::memchr(b'~', secret).unwrap_or(secret.len()))?;
     let secret = if key.starts_with(b"lgk_") {
         key
     } else {
         secret
     };
-    (secret.len() >= SHORTEST_CREDENTIAL).then(|| Bytes::copy_from_slice(secret))
+    (secret.len() >= SHORTEST_CREDENTIAL).then_some(secret)
 }
 
 /// Writes one exchange down.
 pub(super) struct Pen<'a> {
     redactor: Redactor<'a>,
+    heads: ExchangeHeads<'a>,
     means: Means<'a>,
     keep: Keep,
 }
 
 impl<'a> Pen<'a> {
-    pub(super) fn new(incident: &Incident, means: Means<'a>) -> Self {
+    pub(super) fn new(incident: &'a Incident, means: Means<'a>) -> Self {
+        let heads = ExchangeHeads::of(incident);
         Self {
-            redactor: means.redaction.of(&own_secrets(incident)),
+            redactor: means.redaction.of_own(own_secrets(incident, &heads)),
+            heads,
             means,
             keep: match incident.data_key {
                 Some(_) if means.settings.keep_bodies_hours > 0 => Keep::Sealed,
@@ -79,25 +125,25 @@ impl<'a> Pen<'a> {
     }
 
     pub(super) fn request(&self, request: &RequestSeen) -> Request {
-        let lines = wire::lines(&request.head);
+        let lines = &self.heads.request;
         Request {
             method: self.text(request.method.as_str()),
             url: readable(&self.redactor.text(&request.target, End::Whole)).0,
             version: format!("{:?}", request.version),
-            body: self.body(&request.body, &lines),
-            head: self.headers(&lines),
+            body: self.body(&request.body, Some(lines)),
+            head: self.headers(Some(lines)),
         }
     }
 
-    pub(super) fn attempt(&self, n: usize, attempt: &Attempt) -> AttemptMade {
-        let sent = attempt.sent.as_ref().map(wire::lines);
-        let head = attempt.head.as_ref().map(wire::lines);
-        let headers = |lines: &Option<Vec<Line<'_>>>| {
-            lines
-                .as_deref()
-                .map(|lines| self.headers(lines))
-                .unwrap_or_default()
-        };
+    pub(super) fn attempts(&self, incident: &Incident) -> Vec<AttemptMade> {
+        let heads = self.heads.trips.iter();
+        let attempts = (1..).zip(heads.zip(&incident.attempts));
+        attempts
+            .map(|(n, (heads, attempt))| self.attempt(n, attempt, heads))
+            .collect()
+    }
+
+    fn attempt(&self, n: usize, attempt: &Attempt, heads: &TripHeads<'_>) -> AttemptMade {
         AttemptMade {
             n,
             started_ms: millis(attempt.started),
@@ -111,7 +157,7 @@ impl<'a> Pen<'a> {
             sent: Sent {
                 method: self.text(attempt.method.as_str()),
                 url: self.text(&attempt.url),
-                head: headers(&sent),
+                head: self.headers(heads.sent.as_ref()),
                 bytes: attempt.sent_bytes,
             },
             informational: attempt
@@ -122,33 +168,50 @@ impl<'a> Pen<'a> {
             status: attempt.status.map(|status| status.as_u16()),
             error: attempt.broken.as_ref().map(|(broken, _)| broken.as_str()),
             error_detail: attempt.broken.as_ref().map(|(_, detail)| self.text(detail)),
-            body: self.body(&attempt.body, head.as_deref().unwrap_or_default()),
-            head: headers(&head),
+            body: self.body(&attempt.body, heads.came.as_ref()),
+            head: self.headers(heads.came.as_ref()),
             timings: timings(&attempt.timings),
             then: attempt.then.as_deref().map(|then| self.text(then)),
         }
     }
 
-    pub(super) fn answer(&self, answer: &AnswerGiven) -> Answer {
-        let lines = wire::decoded_lines(&answer.headers);
-        Answer {
+    /// What the caller was given; `last` is what the last attempt became.
+    pub(super) fn answer(&self, incident: &Incident, last: Option<&AttemptMade>) -> Option<Answer> {
+        let answer = incident.answer.as_ref()?;
+        let lines = &self.heads.answer;
+        let body = self.passed_on(incident, last).cloned();
+        Some(Answer {
             status: answer.status.as_u16(),
-            body: self.body(&answer.body, &lines),
-            head: self.headers(&lines),
-        }
+            body: body.unwrap_or_else(|| self.body(&answer.body, Some(lines))),
+            head: self.headers(Some(lines)),
+        })
     }
 
-    fn body(&self, kept: &KeptBody, lines: &[Line<'_>]) -> BodyNote {
-        let encoding = wire::value(lines, "content-encoding").unwrap_or_default();
-        body::note(kept, encoding, &self.redactor, self.keep)
+    /// What is noted of LinkedIn's last body, if the caller was given just that: the door need not see it again.
+    fn passed_on<'m>(
+        &self,
+        incident: &Incident,
+        last: Option<&'m AttemptMade>,
+    ) -> Option<&'m BodyNote> {
+        let (attempt, answer) = (incident.attempts.last()?, incident.answer.as_ref()?);
+        let came = self.heads.trips.last()?.came.as_ref();
+        let is_same = attempt.body.is_same_as(&answer.body)
+            && encoding(came) == encoding(Some(&self.heads.answer));
+        last.filter(|_| is_same).map(|last| &last.body)
     }
 
-    fn headers(&self, lines: &[Line<'_>]) -> HeadersSeen {
+    fn body(&self, kept: &KeptBody, lines: Option<&Lines<'_>>) -> BodyNote {
+        body::note(kept, encoding(lines), &self.redactor, self.keep)
+    }
+
+    fn headers(&self, lines: Option<&Lines<'_>>) -> HeadersSeen {
         let Means {
             heads, redaction, ..
         } = self.means;
-        let shown = |line| heads.shown(line, &self.redactor, redaction);
-        let headers: Vec<Shown> = lines.iter().map(shown).collect();
+        let Some(lines) = lines else {
+            return HeadersSeen::default();
+        };
+        let headers = heads.shown(lines, &self.redactor, redaction);
         HeadersSeen {
             latin1: headers.iter().any(|shown| shown.latin1),
             headers: Some(headers),
@@ -156,19 +219,28 @@ impl<'a> Pen<'a> {
     }
 
     /// The version of LinkedIn's API that was asked for.
-    pub(super) fn linkedin_version(&self, incident: &Incident) -> Option<String> {
-        let last = incident.attempts.last();
-        let sent = last.and_then(|attempt| attempt.sent.as_ref());
-        let lines = wire::lines(sent.unwrap_or(&incident.request.head));
-        let version = wire::value(&lines, "linkedin-version")?;
+    pub(super) fn linkedin_version(&self) -> Option<String> {
+        let last = self.heads.trips.last();
+        let sent = last.and_then(|heads| heads.sent.as_ref());
+        let version = sent
+            .unwrap_or(&self.heads.request)
+            .value("linkedin-version")?;
         Some(readable(&self.redactor.text(version, End::Whole)).0)
     }
 
+    /// What LinkedIn's support asks for, from the last answer that had any of it.
+    pub(super) fn linkedin(&self, incident: &Incident) -> Option<LinkedInIds> {
+        let trips = self.heads.trips.iter().zip(&incident.attempts).rev();
+        let mut ids = trips.filter_map(|(heads, attempt)| {
+            self.ids(attempt, heads.came.as_ref()?, incident.started_micros)
+        });
+        ids.next()
+    }
+
     /// `started_micros` is when the exchange began.
-    pub(super) fn linkedin(&self, attempt: &Attempt, started_micros: i64) -> Option<LinkedInIds> {
-        let lines = wire::lines(attempt.head.as_ref()?);
+    fn ids(&self, attempt: &Attempt, came: &Lines<'_>, started_micros: i64) -> Option<LinkedInIds> {
         let value = |name| {
-            let value = wire::value(&lines, name)?;
+            let value = came.value(name)?;
             Some(readable(&self.redactor.text(value, End::Whole)).0)
         };
         let x_li_uuid: Option<String> = value("x-li-uuid");
@@ -184,6 +256,12 @@ impl<'a> Pen<'a> {
             ids.x_li_uuid.is_some() || ids.x_li_request_id.is_some() || ids.x_li_fabric.is_some();
         has_any.then_some(ids)
     }
+}
+
+/// How a body is packed, by the head before it.
+fn encoding<'a>(lines: Option<&'a Lines<'_>>) -> &'a [u8] {
+    let value = lines.and_then(|lines| lines.value("content-encoding"));
+    value.unwrap_or_default()
 }
 
 fn timings(timings: &Timings) -> TimingsSeen {

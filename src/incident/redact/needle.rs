@@ -9,7 +9,7 @@
 use std::{cell::OnceCell, fmt};
 
 use bytes::Bytes;
-use data_encoding::{BASE64, BASE64URL, HEXLOWER, HEXUPPER};
+use data_encoding::{BASE64, BASE64URL, Encoding, HEXLOWER, HEXUPPER};
 
 use crate::keyring::{Fingerprint, KeyRing};
 
@@ -50,7 +50,14 @@ const FORMS: [Form; 9] = [
     Form::Base64Url(2),
 ];
 
-/// One of the exchange's secrets.
+/// One of the exchange's secrets, and its fingerprint where that was made already: a token's costs 17 blocks of
+/// SHA-256.
+pub(in crate::incident) struct Own {
+    pub(in crate::incident) secret: Bytes,
+    pub(in crate::incident) fingerprint: Option<Fingerprint>,
+}
+
+/// The same, once.
 struct Secret {
     bytes: Bytes,
     fingerprint: OnceCell<Fingerprint>,
@@ -80,7 +87,7 @@ pub(super) struct Needles {
     secrets: Vec<Secret>,
     all: Vec<Needle>,
     /// How far the search may go on from a pair of bytes before one of the beginnings can end.
-    leaps: [u8; LEAPS],
+    leaps: Box<[u8]>,
     /// Bytes of the shortest beginning.
     window: usize,
 }
@@ -95,15 +102,17 @@ impl fmt::Debug for Needles {
 }
 
 /// All forms of all `secrets` that cannot be had by decoding the text.
-pub(super) fn needles(secrets: &[Bytes], ring: &KeyRing) -> Needles {
+pub(super) fn needles(secrets: Vec<Own>, ring: &KeyRing) -> Needles {
     let mut known: Vec<Secret> = Vec::with_capacity(secrets.len());
-    for secret in secrets {
-        let is_known = known.iter().any(|known| known.bytes == *secret);
-        if secret.len() >= SHORTEST_SECRET && !is_known {
-            known.push(Secret {
-                bytes: secret.clone(),
-                fingerprint: OnceCell::new(),
-            });
+    for own in secrets {
+        let fingerprint = own.fingerprint.map(OnceCell::from).unwrap_or_default();
+        match known.iter_mut().find(|known| known.bytes == own.secret) {
+            Some(known) if known.fingerprint.get().is_none() => known.fingerprint = fingerprint,
+            None if own.secret.len() >= SHORTEST_SECRET => known.push(Secret {
+                bytes: own.secret,
+                fingerprint,
+            }),
+            Some(_) | None => {}
         }
     }
     let mut all = Vec::with_capacity(known.len() * FORMS.len());
@@ -119,7 +128,8 @@ impl Needles {
         let window = all.iter().map(|needle| needle.head_length).min();
         let window = window.unwrap_or(0);
         // A pair that is in no beginning: the next one starts behind its first byte.
-        let mut leaps = [u8::try_from(window.saturating_sub(1)).unwrap_or(0); LEAPS];
+        let longest = u8::try_from(window.saturating_sub(1)).unwrap_or(0);
+        let mut leaps = vec![longest; LEAPS].into_boxed_slice();
         for needle in &all {
             let head = needle.head.get(..window).unwrap_or_default();
             let pairs = head.iter().zip(head.iter().skip(1));
@@ -138,13 +148,6 @@ impl Needles {
             leaps,
             window,
         }
-    }
-
-    /// Whether any form stands in `text`.
-    pub(super) fn are_in(&self, text: &[u8]) -> bool {
-        let mut any = false;
-        self.hits(text, |_| any = true);
-        any
     }
 
     /// Calls `found` with every place where one of the forms stands in `text`.
@@ -259,13 +262,7 @@ impl Needle {
         if form.length(bytes.len()) < form.shortest() {
             return None;
         }
-        // Both alphabets write a beginning as the beginning of what they write.
-        let beginning = form.of(bytes.get(..BEGINNING).unwrap_or(bytes));
-        let mut head = [0; HEAD];
-        let head_length = beginning.len().min(HEAD);
-        for (to, from) in head.iter_mut().zip(&beginning) {
-            *to = *from;
-        }
+        let (head, head_length) = form.head_of(bytes);
         Some(Self {
             form,
             secret,
@@ -300,6 +297,40 @@ impl Form {
         }
     }
 
+    /// The beginning of this form, and its length: made of that of the secret, without an allocation, since eighteen
+    /// are made for each exchange.
+    fn head_of(self, secret: &[u8]) -> ([u8; HEAD], usize) {
+        let beginning = secret.get(..BEGINNING).unwrap_or(secret);
+        // Hexadecimal digits take most of it.
+        let mut room = [0; 2 * BEGINNING];
+        let own = match self {
+            Self::Plain => beginning,
+            Self::HexLower => encoded(&HEXLOWER, beginning, &mut room),
+            Self::HexUpper => encoded(&HEXUPPER, beginning, &mut room),
+            // Both alphabets write a beginning as the beginning of what they write.
+            Self::Base64(shift) | Self::Base64Url(shift) => {
+                let mut shifted = [0; BEGINNING + 2];
+                let length = shift + beginning.len();
+                for (to, from) in shifted.iter_mut().skip(shift).zip(beginning) {
+                    *to = *from;
+                }
+                let alphabet = match self {
+                    Self::Base64(_) => &BASE64,
+                    _ => &BASE64URL,
+                };
+                let shifted = shifted.get(..length).unwrap_or_default();
+                let (first, last) = own_digits(shift, beginning.len());
+                let digits = encoded(alphabet, shifted, &mut room);
+                digits.get(first..last).unwrap_or_default()
+            }
+        };
+        let mut head = [0; HEAD];
+        for (to, from) in head.iter_mut().zip(own) {
+            *to = *from;
+        }
+        (head, own.len().min(HEAD))
+    }
+
     fn of(self, secret: &[u8]) -> Vec<u8> {
         let (alphabet, shift) = match self {
             Self::Plain => return secret.to_vec(),
@@ -316,6 +347,16 @@ impl Form {
         let own = encoded.as_bytes().get(first..last);
         own.unwrap_or_default().to_vec()
     }
+}
+
+/// `text` in another alphabet, written to `room`.
+fn encoded<'r>(alphabet: &Encoding, text: &[u8], room: &'r mut [u8]) -> &'r [u8] {
+    let room = room.get_mut(..alphabet.encode_len(text.len()));
+    let room = room.unwrap_or_default();
+    if room.len() == alphabet.encode_len(text.len()) {
+        alphabet.encode_mut(text, room);
+    }
+    room
 }
 
 /// The base64 digits that a secret of `length` bytes alone decides when `shift` bytes stand before it: every digit
@@ -371,7 +412,11 @@ mod tests {
     }
 
     fn fast(secrets: &[Bytes], text: &[u8]) -> Vec<(usize, usize)> {
-        let needles = needles(secrets, &KeyRing::random());
+        let own = |secret: &Bytes| Own {
+            secret: secret.clone(),
+            fingerprint: None,
+        };
+        let needles = needles(secrets.iter().map(own).collect(), &KeyRing::random());
         let mut found = Vec::new();
         needles.hits(text, |hit| found.push((hit.start, hit.end)));
         found.sort_unstable();
@@ -399,6 +444,23 @@ mod tests {
                 }
             }
             prop_assert_eq!(fast(&secrets, &text), slow(&secrets, &text));
+        }
+    }
+
+    #[test]
+    fn the_beginning_of_a_form_is_that_of_the_whole() {
+        let secret = b"wJalrXUtnFEMI-K7MDENG";
+        for form in FORMS {
+            for length in SHORTEST_SECRET..secret.len() {
+                let whole = form.of(&secret[..length]);
+                let (head, head_length) = form.head_of(&secret[..length]);
+                let head = &head[..head_length];
+                assert!(whole.starts_with(head), "{head:?} of {whole:?}");
+                assert!(
+                    head.len() + 1 >= whole.len().min(HEAD),
+                    "{head:?} of {whole:?}"
+                );
+            }
         }
     }
 

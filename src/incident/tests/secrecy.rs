@@ -6,6 +6,7 @@ use data_encoding::{BASE64, HEXLOWER};
 use http::{HeaderMap, HeaderName};
 
 use super::*;
+use crate::exchange::TokenUsed;
 
 /// Shaped like nothing that is known: only its value gives it away.
 const SECRET: &str = "s3cr3t/Value+with=odd.chars_0123456789";
@@ -142,6 +143,49 @@ async fn a_live_secret_of_another_exchange_is_replaced_by_its_fingerprint() {
 
     let expected = format!("see https://x/?t=[redacted:{fingerprint}]&u=1");
     assert_eq!(world.records()[0].verdict(), Some(&*expected));
+}
+
+#[tokio::test]
+async fn a_token_that_was_sent_is_shown_by_the_fingerprint_it_has() {
+    let world = World::start();
+    let mut incident = incident();
+    let attempt = &mut incident.attempts[1];
+    attempt.token = Some(TokenUsed {
+        fingerprint: "00c0ffee00c0ffee".into(),
+        age_secs: None,
+    });
+    let sent =
+        format!("GET / HTTP/1.1\r\nAuthorization: Bearer {SECRET}\r\nX-Echo: {SECRET}\r\n\r\n");
+    attempt.sent = Some(Head::Wire(sent.into()));
+
+    world.recorder.record(incident).await.unwrap();
+
+    let record = world.records().remove(0);
+    let headers = &record.json()["attempts"][1]["sent"]["headers"];
+    let expected = serde_json::json!([
+        ["Authorization", "Bearer [redacted:00c0ffee00c0ffee]"],
+        ["X-Echo", "[redacted:00c0ffee00c0ffee]"],
+    ]);
+    assert_eq!(*headers, expected);
+}
+
+#[tokio::test]
+async fn a_body_that_was_passed_on_is_noted_like_linkedins_if_it_is_packed_alike() {
+    let world = World::start();
+    let opaque = "HTTP/1.1 503 x\r\nContent-Encoding: zstd\r\n\r\n";
+    for head in ["HTTP/1.1 503 x\r\n\r\n", opaque] {
+        let mut incident = incident();
+        incident.data_key = Some(world.ring.new_data_key());
+        incident.attempts[1].head = Some(Head::Wire(head.into()));
+        world.recorder.record(incident).await.unwrap();
+    }
+
+    let records = world.records();
+    let reference = |n: usize, whose: &str| records[n].text(&format!("/{whose}/body/ref"));
+    assert!(reference(0, "answer").is_some());
+    assert_eq!(reference(0, "answer"), reference(0, "attempts/1"));
+    assert!(reference(1, "answer").is_some());
+    assert_eq!(reference(1, "attempts/1"), None);
 }
 
 #[tokio::test]
