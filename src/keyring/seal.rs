@@ -2,6 +2,8 @@
 //!
 //! **Invariant:** no nonce is ever chosen by a caller or derived; 192 random bits do not repeat.
 
+use std::cell::RefCell;
+
 use chacha20poly1305::{
     Key, KeyInit as _, XChaCha20Poly1305, XNonce,
     aead::{Aead as _, Payload},
@@ -23,6 +25,27 @@ pub(crate) fn random_bytes<const N: usize>() -> [u8; N] {
     bytes
 }
 
+/// Bytes of a nonce, and how many are drawn at once: getrandom(2) for each was one of the two system calls that the
+/// support log's writer made for a record.
+const NONCE: usize = 24;
+const DRAWN: usize = 64;
+
+thread_local! {
+    /// Drawn, and none of them used yet.
+    static NONCES: RefCell<Vec<[u8; NONCE]>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A nonce that nobody else gets.
+fn nonce() -> [u8; NONCE] {
+    NONCES.with_borrow_mut(|nonces| {
+        if nonces.is_empty() {
+            let drawn: [u8; NONCE * DRAWN] = random_bytes();
+            nonces.extend_from_slice(drawn.as_chunks().0);
+        }
+        nonces.pop().unwrap_or_else(random_bytes)
+    })
+}
+
 /// Associated data of a key id and a place; the length in front keeps the two apart.
 pub(super) fn bound(id: &str, place: &[u8]) -> Vec<u8> {
     let mut bound = format!("{}:{id}:", id.len()).into_bytes();
@@ -36,7 +59,7 @@ pub(super) fn bound(id: &str, place: &[u8]) -> Vec<u8> {
     reason = "the cipher refuses only texts of more than 256 GiB"
 )]
 pub(super) fn seal(key: &[u8; 32], plain: &[u8], place: &[u8]) -> Vec<u8> {
-    let nonce: [u8; 24] = random_bytes();
+    let nonce = nonce();
     let payload = Payload {
         msg: plain,
         aad: place,
