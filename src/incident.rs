@@ -56,6 +56,7 @@ mod shelf;
 mod sync;
 #[cfg(test)]
 mod tests;
+mod told;
 mod trouble;
 pub mod verify;
 mod whose;
@@ -67,10 +68,12 @@ pub use ledger::Write;
 pub use record::micros_of;
 pub use self_test::SelfTest;
 pub use sync::Fsync;
+pub use told::{Fate, Mailbox, Ticket};
 pub use trouble::Trouble;
 
 use condition::Condition;
 use extent::Extent;
+use told::Listener;
 use writer::{Entry, Message, Told, What, Writer};
 
 /// Where and how the support log is kept.
@@ -267,12 +270,12 @@ pub struct Log {
 
 /// Resolves once write(2) of the record has returned. Dropping it changes nothing.
 #[derive(Debug)]
-pub struct Written(Fate);
+pub struct Written(Promise);
 
 #[derive(Debug)]
-enum Fate {
+enum Promise {
     Known(NotWritten),
-    Open(oneshot::Receiver<Result<(), NotWritten>>),
+    Open(oneshot::Receiver<Fate>),
 }
 
 /// The record is not in the log.
@@ -331,14 +334,22 @@ impl Recorder {
     /// Hands an incident over; never blocks. A record that finds no room is dropped and counted.
     pub fn record(&self, incident: Incident) -> Written {
         let (told, fate) = oneshot::channel();
-        let weight = incident.weight();
-        match self
-            .0
-            .queue(What::Incident(Box::new(incident)), weight, Some(told))
-        {
-            Ok(()) => Written(Fate::Open(fate)),
-            Err(why) => Written(Fate::Known(why)),
+        match self.hand_over(incident, Listener::Alone(told)) {
+            Ok(()) => Written(Promise::Open(fate)),
+            Err(why) => Written(Promise::Known(why)),
         }
+    }
+
+    /// The same for a thread that waits for many: `ticket` is answered in any case.
+    pub fn record_for(&self, ticket: Ticket, incident: Incident) {
+        // One that is refused has dropped the ticket, and so answered it.
+        self.hand_over(incident, Listener::Among(ticket)).ok();
+    }
+
+    fn hand_over(&self, incident: Incident, listener: Listener) -> Result<(), NotWritten> {
+        let weight = incident.weight();
+        let incident = What::Incident(Box::new(incident));
+        self.0.queue(incident, weight, Some(listener))
     }
 
     /// Hands a successful write over, for the ledger: never blocks, and nobody waits for it. One that finds no
@@ -446,12 +457,12 @@ impl Log {
 }
 
 impl Future for Written {
-    type Output = Result<(), NotWritten>;
+    type Output = Fate;
 
     fn poll(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
         match &mut self.0 {
-            Fate::Known(why) => Poll::Ready(Err(*why)),
-            Fate::Open(fate) => Pin::new(fate)
+            Promise::Known(why) => Poll::Ready(Err(*why)),
+            Promise::Open(fate) => Pin::new(fate)
                 .poll(task)
                 .map(|told| told.unwrap_or(Err(NotWritten::WriteFailed))),
         }

@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::{sync::oneshot, time::Instant};
+use tokio::time::Instant;
 
 use super::{
     AnswerGiven, Fsync, Incident, Kind, NotWritten, Settings, Shared,
@@ -30,6 +30,7 @@ use super::{
     segment::{Appender, Holds},
     shelf::{self, Shelf},
     sync::{self, Syncer},
+    told::Listener,
 };
 use crate::{clock::Clock, keyring::DataKey, metrics::Shard};
 
@@ -68,7 +69,7 @@ pub(super) enum What {
 }
 
 /// Who waits for a line; none if nobody does.
-pub(super) type Told = Option<oneshot::Sender<Result<(), NotWritten>>>;
+pub(super) type Told = Option<Listener>;
 
 #[derive(Debug)]
 pub(super) struct Writer {
@@ -581,7 +582,7 @@ impl Writer {
 /// Tells the answer that waits, if it still does.
 fn tell(told: Told, fate: Result<(), NotWritten>) {
     // The caller may have left, or its hold be over: then nobody listens any more.
-    if told.is_some_and(|told| told.send(fate).is_err()) {
+    if told.is_some_and(|told| !told.tell(fate)) {
         tracing::trace!("nobody waited for a record");
     }
 }

@@ -22,10 +22,7 @@ use http_body::{Body as _, Frame, SizeHint};
 use tokio::time::Instant;
 use tower::{Layer, Service, layer::layer_fn, service_fn};
 
-use crate::{
-    exchange::HeaderList,
-    incident::{Kind, Written},
-};
+use crate::{exchange::HeaderList, incident::Kind};
 
 use super::{
     Call,
@@ -36,10 +33,13 @@ use super::{
     thread::Thread,
 };
 
+mod awaited;
 mod outlive;
 mod record;
 mod written;
 
+pub(crate) use awaited::Awaited;
+use awaited::Written;
 use outlive::Outliving;
 use record::Given;
 

@@ -28,6 +28,7 @@ use super::{
     admit::hosts::Hosts,
     alarm::Alarm,
     backoff::{budget::Budget, throttle::Throttle},
+    capture::Awaited,
     dispatch::pool::{Limits as PoolLimits, Pool},
     exchange::{Endpoint, Exchange, Trip},
     head_tap::Tap,
@@ -74,6 +75,8 @@ pub(crate) struct Thread {
     pub(crate) alarm: Alarm,
     pub(crate) throttle: Throttle,
     pub(crate) replay_limits: ReplayLimits,
+    /// Failed answers that wait for their records.
+    pub(crate) awaited: Rc<Awaited>,
     pub(crate) spare_maps: SpareMaps,
     /// Rooms for one trip that served an exchange and will serve another.
     spare_rooms: RefCell<Vec<Vec<Trip>>>,
@@ -150,6 +153,7 @@ impl Thread {
                 pace: pace(&settings),
             },
             recorder,
+            awaited: Rc::default(),
             spare_maps: SpareMaps::default(),
             spare_rooms: RefCell::default(),
             api: pool(&linkedin.api_url),
@@ -176,6 +180,8 @@ impl Thread {
     /// Starts what runs beside the exchanges.
     fn begin(self: &Rc<Self>, detachments: mpsc::UnboundedReceiver<Detached>) {
         drop(tokio::task::spawn_local(self.alarm.clone().keep_watch()));
+        let awaited = Rc::clone(&self.awaited);
+        drop(tokio::task::spawn_local(awaited.deliver()));
         drop(tokio::task::spawn_local(run_detached(detachments)));
         if self.settings.stops_on_disconnect {
             let logouts = self.credentials.logouts();

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use crate::{
     credentials::Verdict,
     exchange::{Attempt, Fault, HeaderList, KeptBody, Outcome},
-    incident::{AnswerGiven, Incident, Kind, RequestSeen, Written},
+    incident::{AnswerGiven, Incident, Kind, RequestSeen},
 };
 
 use super::super::{
@@ -24,6 +24,7 @@ use super::super::{
     failure::Failure,
     thread::Thread,
 };
+use super::awaited::Written;
 
 /// What the caller was given, as far as it got.
 #[derive(Debug)]
@@ -55,7 +56,9 @@ pub(super) fn hand_over(
     }
     let incident = incident(thread, exchange, kind, given);
     thread.shard.incident(incident.fault);
-    Some(thread.recorder.record(incident))
+    let (ticket, written) = thread.awaited.ticket();
+    thread.recorder.record_for(ticket, incident);
+    Some(written)
 }
 
 /// The record may wait for a slow disk: its weight in memory shall be what the log counts, so bodies are copied out of
