@@ -357,11 +357,6 @@ impl<S> Tapped<S> {
         Rc::clone(&self.tap)
     }
 
-    /// Puts back what was read, and noted, but not used.
-    pub(crate) fn put_back(&mut self, bytes: &[u8]) {
-        self.ahead = [bytes, &self.ahead].concat().as_slice().into();
-    }
-
     /// What was read ahead and nobody took yet.
     pub(crate) fn ahead(&self) -> &[u8] {
         &self.ahead

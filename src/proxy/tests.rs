@@ -389,7 +389,7 @@ async fn an_empty_line_sent_in_pieces_around_a_rest_is_passed_over() {
 
     for piece in [b"\r", b"\n"] {
         caller.write_all(piece).await.unwrap();
-        sleep(SILENCE).await;
+        world.rest().await;
     }
     let next = timeout(SOON, world.call(&mut caller, "/fine")).await;
 

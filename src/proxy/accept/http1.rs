@@ -108,9 +108,8 @@ where
     match ended.await {
         End::Rests => {
             let parts = connection.into_parts();
-            let mut stream = parts.io.into_inner();
-            stream.put_back(&parts.read_buf);
-            return Some((stream, parts.service));
+            // All that hyper may have read and not used is empty lines, which it would pass over.
+            return Some((parts.io.into_inner(), parts.service));
         }
         End::Closed(Err(error)) if error.is_parse() => {
             thread.shard.parser_refusal();

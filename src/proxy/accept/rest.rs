@@ -44,9 +44,6 @@ pub(super) async fn until_asked<I: AsyncRead + Unpin>(
     let tap = stream.tap();
     poll_fn(|task| {
         slot.remember(task.waker());
-        if !stream.ahead().is_empty() {
-            return Poll::Ready(true);
-        }
         if let Poll::Ready(read) = stream.poll_ahead(task) {
             return Poll::Ready(matches!(read, Ok(1..)));
         }
