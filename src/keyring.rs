@@ -49,8 +49,31 @@ impl Fingerprint {
         Self(text.into())
     }
 
-    fn from_tag(tag: u64) -> Self {
-        Self(HEXLOWER.encode(&tag.to_be_bytes()).into())
+    /// Its number; none where what was stored is no fingerprint.
+    fn tag(&self) -> Option<Tag> {
+        u64::from_str_radix(&self.0, 16).ok().map(Tag)
+    }
+}
+
+impl From<Tag> for Fingerprint {
+    fn from(Tag(number): Tag) -> Self {
+        Self(HEXLOWER.encode(&number.to_be_bytes()).into())
+    }
+}
+
+/// A [`Fingerprint`] as the number that its digits write: a tenth of the text's bytes where there are very many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Tag(u64);
+
+impl Tag {
+    /// As a database keeps it.
+    pub fn to_stored(self) -> i64 {
+        self.0.cast_signed()
+    }
+
+    /// Takes back what [`Tag::to_stored`] gave.
+    pub fn from_stored(number: i64) -> Self {
+        Self(number.cast_unsigned())
     }
 }
 
@@ -198,13 +221,14 @@ impl KeyRing {
 
     /// The keyed fingerprint of `secret`.
     pub fn fingerprint(&self, secret: &[u8]) -> Fingerprint {
-        Fingerprint::from_tag(self.tag(secret))
+        self.tag(secret).into()
     }
 
-    fn tag(&self, secret: &[u8]) -> u64 {
+    /// The same as a number.
+    pub fn tag(&self, secret: &[u8]) -> Tag {
         let full = hmac::sign(&self.0.fingerprints, secret);
         let first = full.as_ref().first_chunk().copied().unwrap_or_default();
-        u64::from_be_bytes(first)
+        Tag(u64::from_be_bytes(first))
     }
 
     /// A new random data key.
