@@ -326,10 +326,13 @@ impl Credentials {
     }
 
     /// From now on renews every grant ahead of its end, though nobody calls, until
-    /// [`Credentials::drain`], and keeps in the store when each was last used.
+    /// [`Credentials::drain`], keeps in the store when each was last used, and looks once whether all open.
     pub fn keep_fresh(&self) {
         let watching = Arc::downgrade(&self.0);
         self.0.house.spawn(scheduler::run(Weak::clone(&watching)));
+        self.0
+            .house
+            .spawn(opening::look_through(Weak::clone(&watching)));
         self.0.house.spawn(uses::keep(watching));
     }
 

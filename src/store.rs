@@ -10,7 +10,7 @@
 //! **Neighbours:** `credentials` (the only one to take leases), `alerts` (the outbox), `app`
 //! (callers' keys, operators' tokens, marks), `admin` (marks).
 
-use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
+use std::{borrow::Cow, fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use tokio::sync::broadcast;
@@ -19,7 +19,7 @@ use crate::{
     callers::Key,
     clock::Clock,
     exchange::Member,
-    keyring::{KeyFileError, KeyRing, KeySource},
+    keyring::{KeyFileError, KeyRing, KeySource, Tag},
     operators::Operator,
 };
 
@@ -43,7 +43,7 @@ pub struct Row {
     /// Refresh token, sealed; none where LinkedIn gave none.
     pub refresh: Option<Vec<u8>>,
     /// `live`, or why the grant ended.
-    pub state: String,
+    pub state: Cow<'static, str>,
     /// When it ended, in Unix seconds.
     pub ended_at: Option<i64>,
     /// When the access token came to us, in Unix seconds.
@@ -68,6 +68,32 @@ pub struct Row {
     pub profile: Option<Vec<u8>>,
     /// Why it ended, as JSON; none while it lives or where nobody asked.
     pub verdict: Option<String>,
+    /// The access token's fingerprint; none where an earlier version saved it.
+    pub access_tag: Option<Tag>,
+    /// The refresh token's; none where there is none, or an earlier version saved it.
+    pub refresh_tag: Option<Tag>,
+}
+
+/// Some of the grants.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GrantPage {
+    /// The grants, in no order that means anything.
+    pub rows: Vec<(Member, Row)>,
+    /// After which place the next ones stand; none: these are the last.
+    pub next: Option<i64>,
+}
+
+/// The fingerprints of a row that an earlier version saved without.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tagged {
+    /// Whose it is.
+    pub member: Member,
+    /// Of which version of the row they are; to any other they mean nothing.
+    pub version: i64,
+    /// The access token's.
+    pub access: Tag,
+    /// The refresh token's, where there is one.
+    pub refresh: Option<Tag>,
 }
 
 /// The right to renew one member's grant, for a while.
@@ -178,11 +204,12 @@ impl<S: GrantStore + KeyStore + OperatorStore + Outbox + MarkStore> Store for S 
 /// Grants, leases and the renewal journal. Every home answers the same test suite.
 #[async_trait]
 pub trait GrantStore: Send + Sync + fmt::Debug {
-    /// All grants.
+    /// Grants from `place` on (0: the first ones), so many that they are read in milliseconds: others are answered
+    /// between two pages, and nobody holds all rows at once. What is saved meanwhile may be missing.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`], here and below.
-    async fn grants(&self) -> Result<Vec<(Member, Row)>, StoreError>;
+    async fn grants(&self, place: i64) -> Result<GrantPage, StoreError>;
 
     /// One member's grant.
     ///
@@ -208,6 +235,13 @@ pub trait GrantStore: Send + Sync + fmt::Debug {
     /// # Errors
     /// See [`GrantStore::grants`].
     async fn note_used(&self, uses: Vec<(Member, i64)>) -> Result<(), StoreError>;
+
+    /// Notes fingerprints of rows that have none, all in one step; no version changes. A row that changed since is left
+    /// as it is.
+    ///
+    /// # Errors
+    /// See [`GrantStore::grants`].
+    async fn note_tags(&self, tags: Vec<Tagged>) -> Result<(), StoreError>;
 
     /// Forgets a member: row, journal and data key. Returns whether there was a row.
     ///

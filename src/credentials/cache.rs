@@ -1,12 +1,14 @@
 //! The grants in memory: what the path reads on every request.
 //!
+//! A grant that nobody asks for rests as the store holds it, sealed; who asks first opens it.
+//!
 //! **Invariant:** no guard leaves this file, so none is ever held across an await; a grant never
 //! gives way to an older version of itself.
 
 use std::{
     collections::HashSet,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, AtomicI64, Ordering},
     },
     time::Duration,
@@ -14,25 +16,111 @@ use std::{
 
 use dashmap::{DashMap, mapref::entry::Entry as Place};
 use foldhash::quality::RandomState;
+use tracing::error;
 
 use super::{
     Token,
-    grant::{Grant, State},
+    grant::{self, Facts, Grant, Outline, State},
     notices::Notices,
     scheduler::{Agenda, Planned},
+    sealing::Sealing,
 };
-use crate::{exchange::Member, keyring::Fingerprint};
+use crate::{exchange::Member, keyring::Fingerprint, store::Row};
+
+/// A grant as the start found it: a token that nobody asks for stays sealed, which saves a start its opening
+/// (8 µs of CPU for two tokens of 500 characters, and their fingerprints) and memory its copy.
+#[derive(Debug)]
+pub(super) struct Resting {
+    pub(super) row: Row,
+    pub(super) facts: Facts,
+    /// The member's real name, once somebody searched for names.
+    full_name: OnceLock<Option<Box<str>>>,
+}
+
+impl Resting {
+    /// None where the row names no state that is known here.
+    pub(super) fn new(member: &Member, row: Row) -> Option<Self> {
+        Some(Self {
+            facts: grant::facts_of(member, &row)?,
+            row,
+            full_name: OnceLock::new(),
+        })
+    }
+}
+
+/// A grant, opened or not. Once opened it stays so: a path that asks again pays nothing.
+#[derive(Clone, Debug)]
+enum Held {
+    Open(Arc<Grant>),
+    Resting(Arc<Resting>),
+}
+
+impl Held {
+    fn facts(&self) -> Facts {
+        match self {
+            Self::Open(grant) => grant.facts(),
+            Self::Resting(resting) => resting.facts,
+        }
+    }
+
+    fn version(&self) -> i64 {
+        match self {
+            Self::Open(grant) => grant.version,
+            Self::Resting(resting) => resting.row.version,
+        }
+    }
+
+    fn urn(&self) -> Option<&str> {
+        match self {
+            Self::Open(grant) => grant.urn.as_deref(),
+            Self::Resting(resting) => resting.row.urn.as_deref(),
+        }
+    }
+
+    fn open(&self) -> Option<&Arc<Grant>> {
+        match self {
+            Self::Open(grant) => Some(grant),
+            Self::Resting(_) => None,
+        }
+    }
+
+    fn is(&self, resting: &Arc<Resting>) -> bool {
+        matches!(self, Self::Resting(this) if Arc::ptr_eq(this, resting))
+    }
+}
+
+/// The token before: LinkedIn may still be slow to know the new one.
+#[derive(Debug)]
+struct Before {
+    /// None once nothing asks for it any more.
+    token: Option<Token>,
+    fingerprint: Fingerprint,
+    /// Until when it is served, in Unix seconds; 0: it is not.
+    until: AtomicI64,
+    is_refused: AtomicBool,
+}
+
+impl Before {
+    fn copy(&self) -> Self {
+        Self {
+            token: self.token.clone(),
+            fingerprint: self.fingerprint.clone(),
+            until: AtomicI64::new(self.until.load(Ordering::Relaxed)),
+            is_refused: AtomicBool::new(self.is_refused.load(Ordering::Relaxed)),
+        }
+    }
+
+    fn refuse(&self) {
+        self.is_refused.store(true, Ordering::Relaxed);
+        self.until.store(0, Ordering::Relaxed);
+    }
+}
 
 #[derive(Debug)]
 struct Entry {
-    grant: Arc<Grant>,
-    /// The token before: LinkedIn may still be slow to know the new one.
-    previous: Option<Token>,
-    /// Its fingerprint, which stays known when the token itself is let go.
-    replaced: Option<Fingerprint>,
-    /// Until when the token before is served, in Unix seconds; 0: it is not.
-    previous_until: AtomicI64,
-    is_previous_refused: AtomicBool,
+    held: Held,
+    /// None since the start: a box, since most have none and the map holds room for two entries a grant.
+    before: Option<Box<Before>>,
     renew_at: Option<i64>,
     /// When a call last began its renewal, or tried to, in Unix seconds.
     asked_at: AtomicI64,
@@ -44,8 +132,28 @@ struct Entry {
 }
 
 impl Entry {
+    fn resting(resting: Arc<Resting>, renew_at: Option<i64>) -> Self {
+        let kept_use = resting.row.used_at.unwrap_or_default();
+        Self {
+            held: Held::Resting(resting),
+            before: None,
+            renew_at,
+            asked_at: AtomicI64::new(i64::MIN),
+            is_proven: AtomicBool::default(),
+            is_refused: AtomicBool::default(),
+            used_at: AtomicI64::new(kept_use),
+            kept_use: AtomicI64::new(kept_use),
+        }
+    }
+
+    /// The token's name, if it is open.
+    fn is_current(&self, token: &Fingerprint) -> bool {
+        let open = self.held.open();
+        open.is_some_and(|grant| grant.access.fingerprint == *token)
+    }
+
     fn is_due(&self, now: i64) -> bool {
-        self.grant.access.is_renewable && self.renew_at.is_some_and(|at| at <= now)
+        self.renew_at.is_some_and(|at| at <= now) && self.held.facts().is_renewable
     }
 
     /// Whether a call is to begin the renewal: the first one of a second that finds it due. Others
@@ -57,27 +165,32 @@ impl Entry {
     }
 
     fn planned(&self, member: &Member) -> Option<Planned> {
-        let is_renewable = self.grant.access.is_renewable;
+        let is_renewable = self.held.facts().is_renewable;
         Some(Planned {
             due: self.renew_at.filter(|_| is_renewable)?,
-            version: self.grant.version,
+            version: self.held.version(),
             member: member.clone(),
         })
     }
 
-    /// The token for calls: after a renewal ahead of time the old one, until the new one is proven or
-    /// LinkedIn's lag is over.
-    fn in_use(&self, now: i64) -> &Token {
-        if now < self.previous_until.load(Ordering::Relaxed)
-            && let Some(previous) = &self.previous
+    /// The token for calls, where the current one is `grant`'s: after a renewal ahead of time the old one, until the
+    /// new one is proven or LinkedIn's lag is over.
+    fn in_use<'a>(&'a self, grant: &'a Grant, now: i64) -> &'a Token {
+        if let Some(before) = &self.before
+            && now < before.until.load(Ordering::Relaxed)
+            && let Some(token) = &before.token
         {
-            return previous;
+            return token;
         }
-        &self.grant.access
+        &grant.access
     }
 
+    /// A grant that nobody has opened has never been tried: then nobody can have been refused either.
     fn may_lag(&self, token: &Fingerprint, now: i64, lag: Duration) -> bool {
-        let current = &self.grant.access;
+        let Some(grant) = self.held.open() else {
+            return false;
+        };
+        let current = &grant.access;
         let lag = secs(lag);
         // A clock that was set back by more than the lag tells no age at all.
         let is_young = |at: i64| now.saturating_sub(at) < lag && at.saturating_sub(now) < lag;
@@ -104,11 +217,30 @@ pub(super) enum Looked {
 /// A grant as the census sees it.
 pub(super) struct Seen<'a> {
     pub(super) member: &'a Member,
-    pub(super) grant: &'a Grant,
+    pub(super) facts: Facts,
+    /// LinkedIn's URN of the member.
+    pub(super) urn: Option<&'a str>,
+    held: &'a Held,
     /// Since when its renewal is due, in Unix seconds; none if it is not.
     pub(super) due_since: Option<i64>,
     /// When a call last used it, in Unix seconds.
     pub(super) used_at: Option<i64>,
+}
+
+impl Seen<'_> {
+    /// The member's real name, where it is known; one that is still sealed is opened by `sealing`, and kept.
+    pub(super) fn full_name(&self, sealing: &Sealing) -> Option<&str> {
+        match self.held {
+            Held::Open(grant) => grant.profile.as_ref()?.name.as_deref(),
+            Held::Resting(resting) => {
+                let name = || {
+                    let profile = sealing.kept_profile(self.member, &resting.row)?;
+                    profile.name.as_deref().map(Into::into)
+                };
+                resting.full_name.get_or_init(name).as_deref()
+            }
+        }
+    }
 }
 
 /// All grants by member.
@@ -120,40 +252,132 @@ pub(super) struct Cache {
     ahead_share: f64,
     lag: Duration,
     agenda: Arc<Agenda>,
+    /// Opens what rests.
+    sealing: Arc<Sealing>,
     /// Told of every change, after it is in force.
     pub(super) notices: Notices,
 }
 
 impl Cache {
     /// An empty one, which plans in `agenda` the renewal of whatever it is given.
-    pub(super) fn new(ahead_share: f64, lag: Duration, agenda: Arc<Agenda>) -> Self {
+    pub(super) fn new(
+        ahead_share: f64,
+        lag: Duration,
+        agenda: Arc<Agenda>,
+        sealing: Arc<Sealing>,
+    ) -> Self {
         Self {
             entries: DashMap::default(),
             ahead_share,
             lag,
             agenda,
+            sealing,
             notices: Notices::default(),
         }
     }
 
-    /// The hot read: one shard's read lock, two reference counts.
+    /// The hot read: one shard's read lock, two reference counts. A grant's first one opens it, by the write lock.
     pub(super) fn look(&self, member: &Member, now: i64) -> Option<Looked> {
         let entry = self.entries.get(member)?;
-        if !entry.grant.is_usable(now) {
-            return Some(Looked::Unusable(Arc::clone(&entry.grant)));
+        let grant = match &entry.held {
+            Held::Open(grant) => grant,
+            Held::Resting(resting) => {
+                let resting = Arc::clone(resting);
+                drop(entry);
+                self.opened(member, &resting)?;
+                // Open by now, or replaced meanwhile.
+                return self.look(member, now);
+            }
+        };
+        if !grant.is_usable(now) {
+            return Some(Looked::Unusable(Arc::clone(grant)));
         }
         if entry.used_at.load(Ordering::Relaxed) != now {
             entry.used_at.store(now, Ordering::Relaxed);
         }
         let is_to_renew = entry.is_to_renew(now);
-        let token = entry.in_use(now).clone();
+        let token = entry.in_use(grant, now).clone();
         Some(Looked::Usable { token, is_to_renew })
     }
 
     /// The grant as it stands, whatever its state.
     pub(super) fn grant(&self, member: &Member) -> Option<Arc<Grant>> {
-        let entry = self.entries.get(member)?;
-        Some(Arc::clone(&entry.grant))
+        match self.held(member)? {
+            Held::Open(grant) => Some(grant),
+            Held::Resting(resting) => self.opened(member, &resting),
+        }
+    }
+
+    /// The same without its tokens' texts, for those who only look: what rests goes on resting.
+    pub(super) fn outline(&self, member: &Member) -> Option<Outline> {
+        match self.held(member)? {
+            Held::Open(grant) => Some(grant.into()),
+            Held::Resting(resting) => self.sealing.outline(member, &resting.row),
+        }
+    }
+
+    fn held(&self, member: &Member) -> Option<Held> {
+        self.entries.get(member).map(|entry| entry.held.clone())
+    }
+
+    /// The grant that rested, which rests no more. One that does not open is served no more, and left as it is in the
+    /// store.
+    fn opened(&self, member: &Member, resting: &Arc<Resting>) -> Option<Arc<Grant>> {
+        match self.sealing.grant(member, &resting.row) {
+            Ok(grant) => {
+                let grant = Arc::new(grant);
+                if let Some(mut entry) = self.entries.get_mut(member)
+                    && entry.held.is(resting)
+                {
+                    entry.held = Held::Open(Arc::clone(&grant));
+                }
+                Some(grant)
+            }
+            Err(error) => {
+                let is_it = |_: &Member, entry: &Entry| entry.held.is(resting);
+                // If it is another by now, the member was forgotten meanwhile: then nothing is wrong.
+                if self.entries.remove_if(member, is_it).is_some() {
+                    error!(%member, %error, "a grant does not open; it is left as it is");
+                    self.notices.member(member);
+                }
+                None
+            }
+        }
+    }
+
+    /// Serves a grant that nobody has opened, unless there is one for the member: then it comes back.
+    pub(super) fn rest(&self, member: Member, resting: Arc<Resting>) -> Result<(), Arc<Resting>> {
+        let (facts, acquired_at) = (resting.facts, resting.row.acquired_at);
+        let planned = match self.entries.entry(member) {
+            Place::Occupied(place) => match &place.get().held {
+                Held::Resting(known) if known.row == resting.row => return Ok(()),
+                Held::Open(_) | Held::Resting(_) => return Err(resting),
+            },
+            Place::Vacant(place) => {
+                let renew_at = facts.renew_at(acquired_at, self.ahead_share, spread(place.key()));
+                let entry = place.insert(Entry::resting(resting, renew_at));
+                entry.planned(entry.key())
+            }
+        };
+        if let Some(planned) = planned {
+            self.agenda.plan(planned);
+        }
+        Ok(())
+    }
+
+    /// Whether the member's grant is still sealed.
+    #[cfg(test)]
+    pub(super) fn rests(&self, member: &Member) -> bool {
+        matches!(self.held(member), Some(Held::Resting(_)))
+    }
+
+    /// Whether the member's grant opens; one that does not is told and served no more. What rests goes on resting.
+    pub(super) fn prove(&self, member: &Member) {
+        if let Some(Held::Resting(resting)) = self.held(member)
+            && !self.sealing.opens(member, &resting.row)
+        {
+            let _told = self.opened(member, &resting);
+        }
     }
 
     /// Whether renewal ahead of expiry is due.
@@ -184,6 +408,8 @@ impl Cache {
     /// Whether it `may_be_new` is decided under the lock under which it is put in: a member may be
     /// forgotten at any time.
     fn replace(&self, member: &Member, grant: Grant, may_be_new: bool) -> Option<Fingerprint> {
+        // What it takes the place of is needed open: its token may have to serve on for a while.
+        let _old = self.grant(member);
         let (planned, forgotten) = match self.entries.entry(member.clone()) {
             Place::Vacant(_) if !may_be_new => return None,
             Place::Vacant(place) => {
@@ -192,13 +418,14 @@ impl Cache {
             }
             Place::Occupied(mut place) => {
                 let old = place.get();
-                if old.grant.version > grant.version {
+                if old.held.version() > grant.version {
                     return None;
                 }
-                let is_same = old.grant.access.fingerprint == grant.access.fingerprint;
+                let is_same = old.is_current(&grant.access.fingerprint);
                 let entry = self.entry(member, grant, Some(old));
                 let planned = entry.planned(member);
-                (planned, place.insert(entry).replaced.filter(|_| !is_same))
+                let replaced = place.insert(entry).before.filter(|_| !is_same);
+                (planned, replaced.map(|before| before.fingerprint))
             }
         };
         // Outside the shard's lock: whoever holds the agenda may look here.
@@ -218,30 +445,19 @@ impl Cache {
     fn entry(&self, member: &Member, grant: Grant, old: Option<&Entry>) -> Entry {
         let used_at = old.map(|old| old.used_at.load(Ordering::Relaxed));
         let kept_use = grant.used_at.unwrap_or_default();
-        let same = old.filter(|old| old.grant.access.fingerprint == grant.access.fingerprint);
-        let before = old.filter(|_| same.is_none());
+        let same = old.filter(|old| old.is_current(&grant.access.fingerprint));
+        let other = old.filter(|_| same.is_none());
         let flag = |of: Option<&Entry>, flag: fn(&Entry) -> &AtomicBool| {
             AtomicBool::new(of.is_some_and(|entry| flag(entry).load(Ordering::Relaxed)))
         };
+        let before = match same {
+            Some(same) => same.before.as_deref().map(Before::copy),
+            None => other.and_then(|old| self.before(old, &grant)),
+        };
         Entry {
-            previous: match same {
-                Some(same) => same.previous.clone(),
-                None => before.map(|old| old.grant.access.clone()),
-            },
-            replaced: match same {
-                Some(same) => same.replaced.clone(),
-                None => before.map(|old| old.grant.access.fingerprint.clone()),
-            },
-            previous_until: AtomicI64::new(match same {
-                Some(same) => same.previous_until.load(Ordering::Relaxed),
-                None => before.map_or(0, |old| self.served_until(old, &grant)),
-            }),
-            is_previous_refused: match same {
-                Some(same) => flag(Some(same), |entry| &entry.is_previous_refused),
-                None => flag(before, |entry| &entry.is_refused),
-            },
-            renew_at: match before {
-                Some(old) if is_stuck(old, &grant) => grant.access.expires_at,
+            before: before.map(Box::new),
+            renew_at: match other.and_then(|old| Some((old, old.held.open()?))) {
+                Some((old, was)) if is_stuck(old, was, &grant) => grant.access.expires_at,
                 _ => same
                     .and_then(|same| same.renew_at)
                     .or_else(|| grant.renew_at(self.ahead_share, spread(member))),
@@ -251,20 +467,32 @@ impl Cache {
             is_refused: flag(same, |entry| &entry.is_refused),
             used_at: AtomicI64::new(used_at.unwrap_or(kept_use).max(kept_use)),
             kept_use: AtomicI64::new(kept_use),
-            grant: Arc::new(grant),
+            held: Held::Open(Arc::new(grant)),
         }
     }
 
-    /// Until when the token of `old` is served in place of that of `new`; 0: not at all. A new
+    /// What is kept of `old`'s token when `new` takes its place.
+    fn before(&self, old: &Entry, new: &Grant) -> Option<Before> {
+        let grant = old.held.open()?;
+        let is_refused = old.is_refused.load(Ordering::Relaxed);
+        Some(Before {
+            token: Some(grant.access.clone()),
+            fingerprint: grant.access.fingerprint.clone(),
+            until: AtomicI64::new(self.served_until(grant, is_refused, new)),
+            is_refused: AtomicBool::new(is_refused),
+        })
+    }
+
+    /// Until when the token of `before` is served in place of that of `new`; 0: not at all. A new
     /// sign-in or an import counts at once: its scopes may be others.
-    fn served_until(&self, old: &Entry, new: &Grant) -> i64 {
-        let (Some(issued), before) = (new.access.issued_at, &old.grant) else {
+    fn served_until(&self, before: &Grant, was_refused: bool, new: &Grant) -> i64 {
+        let Some(issued) = new.access.issued_at else {
             return 0;
         };
         let is_renewal = new.renewals > before.renewals
             && new.state == State::Live
             && new.scopes == before.scopes;
-        let is_good = before.is_usable(issued) && !old.is_refused.load(Ordering::Relaxed);
+        let is_good = before.is_usable(issued) && !was_refused;
         match is_renewal && is_good {
             true => issued
                 .saturating_add(secs(self.lag))
@@ -282,12 +510,12 @@ impl Cache {
         lag: Duration,
     ) -> Option<Token> {
         let entry = self.entries.get(member)?;
-        if !entry.may_lag(&token.fingerprint, now, lag)
-            || entry.is_previous_refused.load(Ordering::Relaxed)
+        let before = entry.before.as_ref()?;
+        if !entry.may_lag(&token.fingerprint, now, lag) || before.is_refused.load(Ordering::Relaxed)
         {
             return None;
         }
-        let previous = entry.previous.clone()?;
+        let previous = before.token.clone()?;
         previous
             .expires_at
             .is_none_or(|end| now < end)
@@ -311,12 +539,12 @@ impl Cache {
         let Some(entry) = self.entries.get(member) else {
             return;
         };
-        if !entry.is_proven.load(Ordering::Relaxed)
-            && entry.grant.access.fingerprint == token.fingerprint
-        {
+        if !entry.is_proven.load(Ordering::Relaxed) && entry.is_current(&token.fingerprint) {
             entry.is_proven.store(true, Ordering::Relaxed);
             entry.is_refused.store(false, Ordering::Relaxed);
-            entry.previous_until.store(0, Ordering::Relaxed);
+            if let Some(before) = &entry.before {
+                before.until.store(0, Ordering::Relaxed);
+            }
         }
     }
 
@@ -325,12 +553,10 @@ impl Cache {
         let Some(entry) = self.entries.get(member) else {
             return;
         };
-        let previous = entry.previous.as_ref();
-        if previous.is_some_and(|previous| previous.fingerprint == *token) {
-            entry.is_previous_refused.store(true, Ordering::Relaxed);
-            entry.previous_until.store(0, Ordering::Relaxed);
+        if let Some(before) = entry.before.as_ref().filter(|it| it.fingerprint == *token) {
+            before.refuse();
         }
-        if entry.grant.access.fingerprint == *token {
+        if entry.is_current(token) {
             entry.is_refused.store(true, Ordering::Relaxed);
         }
     }
@@ -350,16 +576,18 @@ impl Cache {
     /// a thousand bytes for each member are many.
     pub(super) fn let_go(&self, now: i64) {
         let is_over = |entry: &Entry| {
-            let current = &entry.grant.access;
-            entry.previous.is_some() && !entry.may_lag(&current.fingerprint, now, self.lag)
+            let has_token = entry.before.as_ref().is_some_and(|it| it.token.is_some());
+            let current = entry.held.open().map(|grant| &grant.access.fingerprint);
+            has_token && !current.is_some_and(|current| entry.may_lag(current, now, self.lag))
         };
         let over = self.entries.iter().filter(|entry| is_over(entry));
         let over: Vec<Member> = over.map(|entry| entry.key().clone()).collect();
         for member in over {
             if let Some(mut entry) = self.entries.get_mut(&member)
                 && is_over(&entry)
+                && let Some(before) = &mut entry.before
             {
-                entry.previous = None;
+                before.token = None;
             }
         }
     }
@@ -381,7 +609,9 @@ impl Cache {
         for entry in &self.entries {
             see(Seen {
                 member: entry.key(),
-                grant: &entry.grant,
+                facts: entry.held.facts(),
+                urn: entry.held.urn(),
+                held: &entry.held,
                 due_since: entry.renew_at.filter(|_| entry.is_due(now)),
                 used_at: Some(entry.used_at.load(Ordering::Relaxed)).filter(|at| *at > 0),
             });
@@ -412,7 +642,7 @@ impl Cache {
         let found = self
             .entries
             .iter()
-            .find(|entry| entry.grant.urn.as_deref() == Some(urn) && is_other(entry.key()));
+            .find(|entry| entry.held.urn() == Some(urn) && is_other(entry.key()));
         found.map(|entry| entry.key().clone())
     }
 
@@ -424,29 +654,31 @@ impl Cache {
 
     /// Drops the member's grant if it is still this one.
     pub(super) fn forget_if(&self, member: &Member, grant: &Arc<Grant>) {
-        let is_same = |_: &Member, entry: &Entry| Arc::ptr_eq(&entry.grant, grant);
+        let is_same = |_: &Member, entry: &Entry| {
+            let open = entry.held.open();
+            open.is_some_and(|open| Arc::ptr_eq(open, grant))
+        };
         self.entries.remove_if(member, is_same);
         self.notices.member(member);
     }
 
-    /// All grants, in order of application and name.
-    pub(super) fn all(&self) -> Vec<(Member, Arc<Grant>)> {
-        let mut all: Vec<_> = self
-            .entries
-            .iter()
-            .map(|entry| (entry.key().clone(), Arc::clone(&entry.grant)))
-            .collect();
-        all.sort_by(|a, b| a.0.cmp(&b.0));
-        all
+    /// All grants without their tokens' texts, in order of application and name.
+    pub(super) fn all(&self) -> Vec<(Member, Outline)> {
+        let mut members = Vec::from_iter(self.members());
+        members.sort();
+        let all = members.into_iter();
+        let outlined = all.filter_map(|member| {
+            let outline = self.outline(&member)?;
+            Some((member, outline))
+        });
+        outlined.collect()
     }
 }
 
-/// Whether the renewal of `old`, made when it was due, brought no later end worth having: `new` is
+/// Whether the renewal of `old`, which held `was`, made when it was due, brought no later end worth having: `new` is
 /// renewed at its end and no more before.
-fn is_stuck(old: &Entry, new: &Grant) -> bool {
-    new.renewals > old.grant.renewals
-        && old.is_due(new.acquired_at)
-        && new.is_barely_later_than(&old.grant)
+fn is_stuck(old: &Entry, was: &Grant, new: &Grant) -> bool {
+    new.renewals > was.renewals && old.is_due(new.acquired_at) && new.is_barely_later_than(was)
 }
 
 /// A number from 0 to 1 that is always the same for a member.
@@ -470,10 +702,17 @@ mod tests {
         }
     }
 
+    fn empty() -> (Cache, LiveSecrets) {
+        let ring = KeyRing::random();
+        let live = LiveSecrets::new(ring.clone());
+        let sealing = Arc::new(Sealing::new(ring, live.clone()));
+        let agenda = Arc::new(Agenda::new(1));
+        (Cache::new(0.1, Duration::ZERO, agenda, sealing), live)
+    }
+
     #[test]
     fn a_renewal_that_meets_a_disconnect_brings_nobody_back() {
-        let cache = Cache::new(0.1, Duration::ZERO, Arc::new(Agenda::new(1)));
-        let live = LiveSecrets::new(KeyRing::random());
+        let (cache, live) = empty();
         let terms = Terms {
             now: 1_800_000_000,
             live: &live,
@@ -506,8 +745,7 @@ mod tests {
 
     #[test]
     fn one_call_in_a_second_begins_a_renewal_that_is_due() {
-        let cache = Cache::new(0.1, Duration::ZERO, Arc::new(Agenda::new(1)));
-        let live = LiveSecrets::new(KeyRing::random());
+        let (cache, live) = empty();
         let terms = Terms {
             now: 1_800_000_000,
             live: &live,

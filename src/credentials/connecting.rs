@@ -215,7 +215,7 @@ impl Credentials {
 
     /// Who the member is, as LinkedIn said at the last sign-in or import.
     pub fn profile(&self, member: &Member) -> Option<Arc<Profile>> {
-        self.0.cache.grant(member)?.profile.clone()
+        self.0.cache.outline(member)?.profile.clone()
     }
 
     /// What signing in now would end: asking for other scopes than a live grant has kills every

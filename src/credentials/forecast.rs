@@ -13,7 +13,7 @@ use std::{
 use serde::Serialize;
 use tokio::time::Instant;
 
-use super::{Credentials, EndsBecause, GrantState, cache::Seen, grant::Grant, management::Asked};
+use super::{Credentials, EndsBecause, GrantState, cache::Seen, grant::Facts, management::Asked};
 use crate::exchange::{Member, Name};
 
 pub(super) const DAY_SECS: i64 = 86_400;
@@ -203,7 +203,7 @@ impl Credentials {
             let Some(name) = &seen.member.name else {
                 return;
             };
-            let ends_at = seen.grant.end().0;
+            let ends_at = seen.facts.end().0;
             let is_wanted = ends_at.is_none_or(|end| end <= horizon)
                 && only.is_none_or(|only| *only == seen.member.application);
             if !is_wanted {
@@ -230,7 +230,7 @@ impl Credentials {
     }
 
     fn forecast_of(&self, name: &str, seen: &Seen<'_>, asked: &Asked) -> Forecast {
-        let (ends_at, because) = seen.grant.end();
+        let (ends_at, because) = seen.facts.end();
         Forecast {
             name: name.to_owned(),
             application: seen.member.application.as_str().to_owned(),
@@ -238,9 +238,9 @@ impl Credentials {
             ends_at,
             days_left: ends_at.map(|end| days_left(end, asked.now)),
             because,
-            state: self.standing(seen.member, seen.grant, seen.due_since.is_some(), asked),
+            state: self.standing(seen.member, seen.facts, seen.due_since.is_some(), asked),
             last_used: seen.used_at,
-            urn: seen.grant.urn.as_deref().map(str::to_owned),
+            urn: seen.urn.map(str::to_owned),
         }
     }
 
@@ -284,10 +284,10 @@ impl Credentials {
             },
         };
         self.0.cache.each(asked.now, |seen| {
-            let state = self.standing(seen.member, seen.grant, seen.due_since.is_some(), &asked);
+            let state = self.standing(seen.member, seen.facts, seen.due_since.is_some(), &asked);
             *counted.states.entry(state).or_default() += 1;
             if seen.member.name.is_some() {
-                let window = Window::of(seen.grant.end().0, asked.now);
+                let window = Window::of(seen.facts.end().0, asked.now);
                 *counted.windows.entry(window).or_default() += 1;
             }
             if let Some(since) = seen.due_since
@@ -306,12 +306,12 @@ impl Credentials {
     pub(super) fn standing(
         &self,
         member: &Member,
-        grant: &Grant,
+        facts: Facts,
         is_due: bool,
         asked: &Asked,
     ) -> GrantState {
-        let is_usable = grant.is_usable(asked.now);
-        if !is_usable && !grant.is_renewable(asked.now) {
+        let is_usable = facts.is_usable(asked.now);
+        if !is_usable && !facts.is_renewable(asked.now) {
             return GrantState::SignInNeeded;
         }
         if asked.is_flying && self.0.flights.is_under_way(member) {

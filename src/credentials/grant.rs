@@ -4,7 +4,7 @@
 //! 60 days (linkedin.md §1.3: a late renewal yields a shorter token); what the answer leaves out is
 //! unknown, not over.
 
-use std::sync::Arc;
+use std::{ops::Deref, sync::Arc};
 
 use bytes::Bytes;
 use http::HeaderValue;
@@ -12,7 +12,12 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::{Zeroize as _, Zeroizing};
 
 use super::{Token, profile::Profile, verdict::Verdict};
-use crate::{keyring::LiveSecrets, secret::Secret};
+use crate::{
+    exchange::Member,
+    keyring::{Fingerprint, LiveSecrets},
+    secret::Secret,
+    store::Row,
+};
 
 /// Ten years: a lifetime beyond it is a mistake, and no expiry sum with it can overflow.
 const LONGEST_LIFE_SECS: i64 = 10 * 366 * 86_400;
@@ -127,14 +132,26 @@ pub(super) struct Grant {
     pub(super) verdict: Option<Verdict>,
 }
 
-impl Grant {
+/// What of a grant says whether it is of use, and until when; for one whose tokens are still sealed, too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Facts {
+    pub(super) state: State,
+    /// When the access token expires, in Unix seconds; none if unknown.
+    pub(super) expires_at: Option<i64>,
+    /// Whether there is something to renew it with.
+    pub(super) is_renewable: bool,
+    pub(super) refresh_expires_at: Option<i64>,
+    pub(super) ended_at: Option<i64>,
+}
+
+impl Facts {
     /// Whether the access token's time is over.
-    pub(super) fn is_expired(&self, now: i64) -> bool {
-        self.access.expires_at.is_some_and(|end| end <= now)
+    fn is_expired(&self, now: i64) -> bool {
+        self.expires_at.is_some_and(|end| end <= now)
     }
 
     /// Whether the refresh token's fixed year is over (linkedin.md §1.3).
-    pub(super) fn is_refresh_over(&self, now: i64) -> bool {
+    fn is_refresh_over(&self, now: i64) -> bool {
         self.refresh_expires_at.is_some_and(|end| end <= now)
     }
 
@@ -145,18 +162,18 @@ impl Grant {
 
     /// Whether asking LinkedIn for another token has a chance.
     pub(super) fn is_renewable(&self, now: i64) -> bool {
-        self.access.is_renewable && self.state == State::Live && !self.is_refresh_over(now)
+        self.is_renewable && self.state == State::Live && !self.is_refresh_over(now)
     }
 
     /// When it ends unless the member signs in again, and why then. No time: that is unknown.
     pub(super) fn end(&self) -> (Option<i64>, EndsBecause) {
-        let access = self.access.expires_at;
+        let access = self.expires_at;
         match self.state {
             State::AccessRefused | State::RenewalLostAccessRefused => {
                 (self.ended_at, EndsBecause::Refused)
             }
             State::RefreshRefused | State::RenewalLost => (access, EndsBecause::RefreshRefused),
-            State::Live if !self.access.is_renewable => (access, EndsBecause::NoRefreshToken),
+            State::Live if !self.is_renewable => (access, EndsBecause::NoRefreshToken),
             State::Live => {
                 // An access token that outlives the refresh token is used to its own end.
                 let last = self
@@ -165,6 +182,151 @@ impl Grant {
                 (last, EndsBecause::RefreshTokenEnds)
             }
         }
+    }
+
+    /// Whether no renewal brings a later end: the access token ends with the refresh token, whose
+    /// year nothing extends (linkedin.md §1.3).
+    fn is_last(&self) -> bool {
+        let ends = self.expires_at.zip(self.refresh_expires_at);
+        ends.is_some_and(|(access, refresh)| refresh.saturating_sub(access) < WORTHWHILE_SECS)
+    }
+
+    /// When renewal ahead of expiry begins for a token that came at `acquired_at`: `share` of the life before its
+    /// end, and up to a quarter of that earlier by `spread` (0 to 1), so that members who signed in together are not
+    /// renewed together. None: never, because the end is unknown or the last one possible.
+    pub(super) fn renew_at(&self, acquired_at: i64, share: f64, spread: f64) -> Option<i64> {
+        let end = self.expires_at?;
+        if self.is_last() {
+            return None;
+        }
+        let life = end.saturating_sub(acquired_at).max(0);
+        let share = (share * (1.0 + 0.25 * spread.clamp(0.0, 1.0))).clamp(0.0, 1.0);
+        // A life is below 2^29 seconds, which f64 holds exactly.
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_precision_loss,
+            reason = "lives are bounded by LONGEST_LIFE_SECS"
+        )]
+        let ahead = (life as f64 * share) as i64;
+        Some(end - ahead)
+    }
+}
+
+/// The facts of a row, whose tokens stay sealed; none where it names no state that is known here.
+pub(super) fn facts_of(member: &Member, row: &Row) -> Option<Facts> {
+    let state = State::from_stored(&row.state)?;
+    let has_means = row.refresh.is_some() || member.name.is_none();
+    Some(Facts {
+        state,
+        expires_at: row.access_expires_at,
+        is_renewable: state == State::Live && has_means,
+        refresh_expires_at: row.refresh_expires_at,
+        ended_at: row.ended_at,
+    })
+}
+
+/// A grant without the texts of its tokens: for those who only look. What stands in their place opens nothing.
+#[derive(Clone, Debug)]
+pub(super) struct Outline(Arc<Grant>);
+
+impl Outline {
+    /// Of a row whose tokens stay sealed.
+    pub(super) fn of_row(row: &Row, facts: Facts, profile: Option<Arc<Profile>>) -> Self {
+        let access = Token {
+            header: HeaderValue::from_static(SCHEME.trim_ascii_end()),
+            fingerprint: row
+                .access_tag
+                .map_or_else(|| Fingerprint::from_stored(""), Into::into),
+            issued_at: row.issued_at,
+            expires_at: row.access_expires_at,
+            is_renewable: facts.is_renewable,
+        };
+        let refresh = row.refresh.as_ref().map(|_| Secret::new(String::new()));
+        Self(Arc::new(Grant::resting(
+            row,
+            facts.state,
+            access,
+            refresh,
+            profile,
+        )))
+    }
+}
+
+impl From<Arc<Grant>> for Outline {
+    fn from(grant: Arc<Grant>) -> Self {
+        Self(grant)
+    }
+}
+
+impl Deref for Outline {
+    type Target = Grant;
+
+    fn deref(&self) -> &Grant {
+        &self.0
+    }
+}
+
+impl Grant {
+    /// The grant of a row, given what is sealed in it.
+    pub(super) fn resting(
+        row: &Row,
+        state: State,
+        access: Token,
+        refresh: Option<Secret<String>>,
+        profile: Option<Arc<Profile>>,
+    ) -> Self {
+        Self {
+            version: row.version,
+            access,
+            refresh,
+            refresh_expires_at: row.refresh_expires_at,
+            acquired_at: row.acquired_at,
+            scopes: row.scopes.split_whitespace().map(str::to_owned).collect(),
+            urn: row.urn.as_deref().map(Into::into),
+            state,
+            ended_at: row.ended_at,
+            renewals: row.renewals,
+            renewed_at: row.renewed_at,
+            used_at: row.used_at,
+            profile,
+            verdict: row.verdict.as_deref().and_then(Verdict::from_json),
+        }
+    }
+
+    /// What says whether it is of use.
+    pub(super) fn facts(&self) -> Facts {
+        Facts {
+            state: self.state,
+            expires_at: self.access.expires_at,
+            is_renewable: self.access.is_renewable,
+            refresh_expires_at: self.refresh_expires_at,
+            ended_at: self.ended_at,
+        }
+    }
+
+    /// As [`Facts::is_refresh_over`].
+    pub(super) fn is_refresh_over(&self, now: i64) -> bool {
+        self.facts().is_refresh_over(now)
+    }
+
+    /// As [`Facts::is_usable`].
+    pub(super) fn is_usable(&self, now: i64) -> bool {
+        self.facts().is_usable(now)
+    }
+
+    /// As [`Facts::is_renewable`].
+    pub(super) fn is_renewable(&self, now: i64) -> bool {
+        self.facts().is_renewable(now)
+    }
+
+    /// As [`Facts::end`].
+    pub(super) fn end(&self) -> (Option<i64>, EndsBecause) {
+        self.facts().end()
+    }
+
+    /// As [`Facts::renew_at`].
+    pub(super) fn renew_at(&self, share: f64, spread: f64) -> Option<i64> {
+        self.facts().renew_at(self.acquired_at, share, spread)
     }
 
     /// The same grant, ended at `now`.
@@ -177,13 +339,6 @@ impl Grant {
         ended
     }
 
-    /// Whether no renewal brings a later end: the access token ends with the refresh token, whose
-    /// year nothing extends (linkedin.md §1.3).
-    pub(super) fn is_last(&self) -> bool {
-        let ends = self.access.expires_at.zip(self.refresh_expires_at);
-        ends.is_some_and(|(access, refresh)| refresh.saturating_sub(access) < WORTHWHILE_SECS)
-    }
-
     /// Whether renewing `old` when it was due brought less than was left of it: LinkedIn's tokens
     /// shrink towards an end that it did not tell, and renewing again and again would not move it.
     pub(super) fn is_barely_later_than(&self, old: &Self) -> bool {
@@ -192,26 +347,6 @@ impl Grant {
             let left = old.saturating_sub(self.acquired_at).max(0);
             new.saturating_sub(old) < left
         })
-    }
-
-    /// When renewal ahead of expiry begins: `share` of the life before its end, and up to a quarter
-    /// of that earlier by `spread` (0 to 1), so that members who signed in together are not renewed
-    /// together. None: never, because the end is unknown or the last one possible.
-    pub(super) fn renew_at(&self, share: f64, spread: f64) -> Option<i64> {
-        let end = self.access.expires_at?;
-        if self.is_last() {
-            return None;
-        }
-        let life = end.saturating_sub(self.acquired_at).max(0);
-        let share = (share * (1.0 + 0.25 * spread.clamp(0.0, 1.0))).clamp(0.0, 1.0);
-        // A life is below 2^29 seconds, which f64 holds exactly.
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_precision_loss,
-            reason = "lives are bounded by LONGEST_LIFE_SECS"
-        )]
-        let ahead = (life as f64 * share) as i64;
-        Some(end - ahead)
     }
 }
 

@@ -6,7 +6,9 @@
 
 use std::collections::BTreeSet;
 
-use super::{Credentials, GrantState, GrantSummary, cache::Seen, management::Asked};
+use super::{
+    Credentials, GrantState, GrantSummary, cache::Seen, management::Asked, sealing::Sealing,
+};
 use crate::exchange::{Member, Name};
 
 /// Which grants are wanted; the default wants all.
@@ -56,7 +58,7 @@ impl Credentials {
         let next = first.last().filter(|_| has_more).cloned();
         let grants = first.into_iter().filter_map(|member| {
             // One that was disconnected meanwhile is left out.
-            let grant = self.0.cache.grant(&member)?;
+            let grant = self.0.cache.outline(&member)?;
             let summary = self.summary(&member, &grant);
             Some((member, summary))
         });
@@ -74,10 +76,10 @@ impl Credentials {
         seen: &Seen<'_>,
         asked: &Asked,
     ) -> bool {
-        let stands = || self.standing(seen.member, seen.grant, seen.due_since.is_some(), asked);
+        let stands = || self.standing(seen.member, seen.facts, seen.due_since.is_some(), asked);
         let application = wanted.application.as_ref();
         application.is_none_or(|only| *only == seen.member.application)
-            && text.is_none_or(|text| is_named(text, seen))
+            && text.is_none_or(|text| is_named(text, seen, &self.0.sealing))
             && wanted.state.is_none_or(|only| stands() == only)
     }
 
@@ -116,13 +118,9 @@ impl Credentials {
     }
 }
 
-fn is_named(text: &str, seen: &Seen<'_>) -> bool {
-    let profile = seen.grant.profile.as_ref();
-    let names = [
-        seen.member.name.as_ref().map(Name::as_str),
-        profile.and_then(|profile| profile.name.as_deref()),
-        seen.grant.urn.as_deref(),
-    ];
-    let mut known = names.into_iter().flatten();
-    known.any(|name| name.to_lowercase().contains(text))
+fn is_named(text: &str, seen: &Seen<'_>, sealing: &Sealing) -> bool {
+    let is_it = |name: &str| name.to_lowercase().contains(text);
+    let names = [seen.member.name.as_ref().map(Name::as_str), seen.urn];
+    // The real name last: it may have to be opened.
+    names.into_iter().flatten().any(is_it) || seen.full_name(sealing).is_some_and(is_it)
 }

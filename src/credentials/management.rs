@@ -9,7 +9,7 @@ use serde::{Serialize, Serializer, ser::SerializeMap as _};
 
 use super::{
     Application, BadAnswer, Credentials, Refused, Verdict, forecast,
-    grant::{Grant, State, Terms, TokenAnswer},
+    grant::{Grant, Outline, State, Terms, TokenAnswer},
     identity::{self, NotKept, Unknown},
     refresher::{self, Goal},
     run, uses,
@@ -260,7 +260,7 @@ impl Credentials {
     /// [`ManageError::UnknownMember`].
     pub fn show(&self, member: &Member) -> Result<GrantSummary, ManageError> {
         let unknown = || ManageError::UnknownMember(member.clone());
-        let grant = self.0.cache.grant(member).ok_or_else(unknown)?;
+        let grant = self.0.cache.outline(member).ok_or_else(unknown)?;
         Ok(self.summary(member, &grant))
     }
 
@@ -359,11 +359,11 @@ impl Credentials {
         }
     }
 
-    pub(super) fn summary(&self, member: &Member, grant: &Grant) -> GrantSummary {
+    pub(super) fn summary(&self, member: &Member, grant: &Outline) -> GrantSummary {
         let asked = self.asked();
         let now = asked.now;
         let is_due = self.0.cache.is_due(member, now);
-        let state = self.standing(member, grant, is_due, &asked);
+        let state = self.standing(member, grant.facts(), is_due, &asked);
         let reason = self.reason(member, grant, state);
         let (last_attempt, last_outcome, last_failure) = match self.last_attempt(member, grant) {
             Some((at, outcome, reason)) => (Some(at), Some(outcome), reason),

@@ -63,10 +63,17 @@ pub(super) fn shared(settings: Settings, on: Foundations) -> Result<Arc<Shared>,
         )
     });
     let agenda = Arc::new(Agenda::new(settings.max_per_second));
+    let sealing = Arc::new(Sealing::new(on.ring, on.live.clone()));
     Ok(Arc::new(Shared {
         applications: known.collect(),
         default_application,
-        sealing: Sealing::new(on.ring, on.live.clone()),
+        cache: Cache::new(
+            settings.ahead_share,
+            settings.lag,
+            Arc::clone(&agenda),
+            Arc::clone(&sealing),
+        ),
+        sealing,
         live: on.live,
         clock: on.clock,
         endpoint: Endpoint {
@@ -80,7 +87,6 @@ pub(super) fn shared(settings: Settings, on: Foundations) -> Result<Arc<Shared>,
         metrics: on.metrics,
         house: on.house,
         owner: HEXLOWER.encode(&random_bytes::<8>()).into(),
-        cache: Cache::new(settings.ahead_share, settings.lag, Arc::clone(&agenda)),
         ahead: Ahead::new(settings.max_concurrent, agenda),
         cooling: Cooling::new(
             settings.retry_delay,
@@ -120,11 +126,25 @@ pub(super) async fn load(shared: &Arc<Shared>) -> Result<(), StoreError> {
 async fn catch_up(shared: &Arc<Shared>) -> Result<(), StoreError> {
     // Before the store is read: who comes meanwhile is not taken for gone.
     let mut gone = shared.cache.members();
-    let rows = shared.store.grants().await?;
-    for (member, _) in &rows {
-        gone.remove(member);
+    let (mut reading, mut untagged) = (shared.store.grants(0).await?, Vec::new());
+    loop {
+        for (member, _) in &reading.rows {
+            gone.remove(member);
+        }
+        let opening = opening::grants(shared, reading.rows);
+        let Some(place) = reading.next else {
+            untagged.extend(opening.await?);
+            break;
+        };
+        // The store's thread reads the next page meanwhile.
+        let (opened, next) = tokio::join!(opening, shared.store.grants(place));
+        untagged.extend(opened?);
+        reading = next?;
     }
-    opening::grants(shared, rows).await?;
+    if !untagged.is_empty() {
+        let keeping = opening::keep_tags(Arc::clone(shared), untagged);
+        shared.house.spawn(keeping);
+    }
     // An application's first token is served before it is saved.
     gone.retain(|member| !shared.flights.is_under_way(member));
     for member in gone {

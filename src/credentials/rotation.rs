@@ -162,8 +162,13 @@ async fn finish(
         if kept.iter().any(|id| needed.contains(id.as_str())) {
             warn!("data keys that do not open name an old key: the old keys are kept");
         } else {
-            let turning = ring.clone();
-            blocking(move || turning.retire_others()).await?;
+            let (turning, sealing) = (ring.clone(), Arc::clone(&shared.sealing));
+            let retiring = move || {
+                // In memory they may still be wrapped as the start found them.
+                sealing.open_all();
+                turning.retire_others()
+            };
+            blocking(retiring).await?;
             retired = std::mem::take(&mut kept);
         }
     }

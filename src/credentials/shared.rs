@@ -15,7 +15,7 @@ use tracing::warn;
 
 use super::{
     Application, Refused, Settings,
-    cache::Cache,
+    cache::{Cache, Resting},
     cooling::Cooling,
     forecast::Census,
     grant::{Grant, State},
@@ -29,9 +29,9 @@ use super::{
 use crate::{
     clock::Clock,
     exchange::{Member, Name},
-    keyring::LiveSecrets,
+    keyring::{LiveSecrets, Unsealable},
     metrics::Shard,
-    store::{GrantStore, Pending},
+    store::{GrantStore, Pending, Row},
 };
 
 pub(super) struct Shared {
@@ -39,7 +39,7 @@ pub(super) struct Shared {
     pub(super) applications: HashMap<Name, Known>,
     pub(super) default_application: Name,
     pub(super) store: Arc<dyn GrantStore>,
-    pub(super) sealing: Sealing,
+    pub(super) sealing: Arc<Sealing>,
     pub(super) live: LiveSecrets,
     pub(super) clock: Clock,
     pub(super) endpoint: Endpoint,
@@ -82,9 +82,22 @@ impl Shared {
         if let Some(old) = self.cache.publish(member, grant) {
             self.live.remove(&old);
         }
-        if self.sealing.data_key(member).is_none() {
+        if self.sealing.known(member).is_none() {
             self.cache.forget(member);
         }
+    }
+
+    /// The same of what the start found, which is opened when it is asked for. In memory the member has the name that
+    /// the data keys have already.
+    pub(super) fn rest(&self, member: &Member, row: Row) -> Result<(), Unsealable> {
+        let member = self.sealing.known(member).ok_or(Unsealable)?;
+        let resting = Resting::new(&member, row).ok_or(Unsealable)?;
+        match self.cache.rest(member.clone(), Arc::new(resting)) {
+            Ok(()) if self.sealing.known(&member).is_none() => self.cache.forget(&member),
+            Ok(()) => {}
+            Err(other) => self.serve(&member, self.sealing.grant(&member, &other.row)?),
+        }
+        Ok(())
     }
 
     /// Says once that nobody knows the answer to a renewal, and what `then` follows from it.

@@ -21,6 +21,7 @@ mod investigating;
 mod listing;
 mod managing;
 mod renewing;
+mod resting;
 mod rotating;
 mod token_server;
 

@@ -19,7 +19,8 @@ use rusqlite::Connection;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use super::{
-    Change, GrantStore, KeyStore, Lease, OperatorStore, Pending, Rewrapped, Row, StoreError,
+    Change, GrantPage, GrantStore, KeyStore, Lease, OperatorStore, Pending, Rewrapped, Row,
+    StoreError, Tagged,
 };
 use crate::{
     callers::Key,
@@ -171,8 +172,9 @@ impl From<rusqlite::Error> for StoreError {
 
 #[async_trait]
 impl GrantStore for Sqlite {
-    async fn grants(&self) -> Result<Vec<(Member, Row)>, StoreError> {
-        self.ask(|connection| rows::all(connection)).await
+    async fn grants(&self, place: i64) -> Result<GrantPage, StoreError> {
+        self.ask(move |connection| rows::page(connection, place, rows::PAGE))
+            .await
     }
 
     async fn grant(&self, member: &Member) -> Result<Option<Row>, StoreError> {
@@ -196,6 +198,11 @@ impl GrantStore for Sqlite {
 
     async fn note_used(&self, uses: Vec<(Member, i64)>) -> Result<(), StoreError> {
         self.ask(move |connection| rows::note_used(connection, &uses))
+            .await
+    }
+
+    async fn note_tags(&self, tags: Vec<Tagged>) -> Result<(), StoreError> {
+        self.ask(move |connection| rows::note_tags(connection, &tags))
             .await
     }
 

@@ -25,7 +25,7 @@ pub(super) fn row(version: i64) -> Row {
         version,
         access: vec![1, 2, 3],
         refresh: Some(vec![4, 0, 255]),
-        state: "live".to_owned(),
+        state: "live".into(),
         ended_at: None,
         acquired_at: 1_800_000_000,
         issued_at: Some(1_800_000_000),
@@ -38,6 +38,8 @@ pub(super) fn row(version: i64) -> Row {
         used_at: None,
         profile: Some(vec![0, 7]),
         verdict: None,
+        access_tag: Some(Tag::from_stored(-7)),
+        refresh_tag: Some(Tag::from_stored(i64::MAX)),
     }
 }
 
@@ -58,6 +60,7 @@ async fn lease(store: &dyn Store, who: &Member, owner: &str) -> Option<Lease> {
 pub(super) async fn run(store: &dyn Store, clock: &Clock) {
     rows_are_saved_by_compare_and_set(store).await;
     uses_are_noted_beside_the_version(store).await;
+    fingerprints_are_noted_where_there_are_none(store).await;
     a_lease_is_held_by_one_and_its_fence_only_grows(store, clock).await;
     a_late_writer_is_fenced_off(store, clock).await;
     the_journal_holds_an_answer_until_the_save(store).await;
@@ -89,19 +92,64 @@ async fn rows_are_saved_by_compare_and_set(store: &dyn Store) {
     let changed = Row {
         refresh: None,
         urn: None,
-        state: "refresh_refused".to_owned(),
+        state: "refresh_refused".into(),
         profile: None,
         verdict: Some(r#"{"kind":"unknown"}"#.to_owned()),
         ended_at: Some(9),
+        refresh_tag: None,
         ..row(2)
     };
     store.save(&ada, changed.clone(), None).await.unwrap();
     assert_eq!(store.grant(&ada).await.unwrap(), Some(changed.clone()));
     let own = member("");
     fill(store, &own).await;
-    let mut all = store.grants().await.unwrap();
+    assert_eq!(all(store).await, [(own, row(1)), (ada, changed)]);
+}
+
+/// All grants, page by page, in order of their members.
+async fn all(store: &dyn Store) -> Vec<(Member, Row)> {
+    let (mut all, mut place) = (Vec::new(), Some(0));
+    while let Some(from) = place {
+        let page = store.grants(from).await.unwrap();
+        all.extend(page.rows);
+        place = page.next;
+    }
     all.sort_by(|a, b| a.0.cmp(&b.0));
-    assert_eq!(all, [(own, row(1)), (ada, changed)]);
+    all
+}
+
+async fn fingerprints_are_noted_where_there_are_none(store: &dyn Store) {
+    let who = member("untagged");
+    let untagged = |version| Row {
+        access_tag: None,
+        refresh_tag: None,
+        ..row(version)
+    };
+    store.keep_data_key(&who, vec![1]).await.unwrap();
+    store.save(&who, untagged(1), None).await.unwrap();
+    let tagged = |version, number| Tagged {
+        member: who.clone(),
+        version,
+        access: Tag::from_stored(number),
+        refresh: Some(Tag::from_stored(i64::MAX)),
+    };
+
+    store.note_tags(vec![tagged(2, 5)]).await.unwrap();
+    assert_eq!(
+        store.grant(&who).await.unwrap(),
+        Some(untagged(1)),
+        "another version's"
+    );
+    store.note_tags(vec![tagged(1, -7)]).await.unwrap();
+    assert_eq!(store.grant(&who).await.unwrap(), Some(row(1)));
+    store.note_tags(vec![tagged(1, 5)]).await.unwrap();
+    assert_eq!(
+        store.grant(&who).await.unwrap(),
+        Some(row(1)),
+        "it had some"
+    );
+
+    store.forget(&who).await.unwrap();
 }
 
 async fn uses_are_noted_beside_the_version(store: &dyn Store) {

@@ -40,7 +40,11 @@ fn lifetimes_are_read_as_number_or_text_and_absent_is_unknown() {
         let grant = answer.grant(None, &terms(&live));
         let end = expected.map(|life| 1_800_000_000 + life);
         assert_eq!(grant.access.expires_at, end, "{why}");
-        assert_eq!(grant.is_expired(1_900_000_000), end.is_some(), "{why}");
+        assert_eq!(
+            grant.facts().is_expired(1_900_000_000),
+            end.is_some(),
+            "{why}"
+        );
     }
 }
 

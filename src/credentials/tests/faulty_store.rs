@@ -13,7 +13,7 @@ use tokio::sync::{Notify, broadcast};
 
 use crate::{
     exchange::Member,
-    store::{Change, GrantStore, Lease, Pending, Rewrapped, Row, StoreError},
+    store::{Change, GrantPage, GrantStore, Lease, Pending, Rewrapped, Row, StoreError, Tagged},
 };
 
 /// Which writes fail, as on a full disk.
@@ -76,8 +76,8 @@ fn fail_if(fault: &AtomicBool) -> Result<(), StoreError> {
 
 #[async_trait]
 impl GrantStore for FaultyStore {
-    async fn grants(&self) -> Result<Vec<(Member, Row)>, StoreError> {
-        self.inner.grants().await
+    async fn grants(&self, place: i64) -> Result<GrantPage, StoreError> {
+        self.inner.grants(place).await
     }
     async fn grant(&self, member: &Member) -> Result<Option<Row>, StoreError> {
         self.inner.grant(member).await
@@ -95,6 +95,10 @@ impl GrantStore for FaultyStore {
     async fn note_used(&self, uses: Vec<(Member, i64)>) -> Result<(), StoreError> {
         fail_if(&self.faults.save)?;
         self.inner.note_used(uses).await
+    }
+    async fn note_tags(&self, tags: Vec<Tagged>) -> Result<(), StoreError> {
+        fail_if(&self.faults.save)?;
+        self.inner.note_tags(tags).await
     }
     async fn forget(&self, member: &Member) -> Result<bool, StoreError> {
         fail_if(&self.faults.forget)?;

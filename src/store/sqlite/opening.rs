@@ -15,12 +15,13 @@ use super::StoreError;
 use crate::keyring::{KeyFileError, KeyRing, KeySource};
 
 /// Each file is one layout; its position is the number kept in `user_version`.
-const MIGRATIONS: [&str; 5] = [
+const MIGRATIONS: [&str; 6] = [
     include_str!("../migrations/0001.sql"),
     include_str!("../migrations/0002.sql"),
     include_str!("../migrations/0003.sql"),
     include_str!("../migrations/0004.sql"),
     include_str!("../migrations/0005.sql"),
+    include_str!("../migrations/0006.sql"),
 ];
 /// Another process may hold the file for a moment, a backup for instance.
 const BUSY: Duration = Duration::from_secs(5);

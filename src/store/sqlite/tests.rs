@@ -238,6 +238,59 @@ async fn a_reader_in_the_way_postpones_the_wiping_and_fails_nothing() {
 }
 
 #[tokio::test]
+async fn pages_give_each_grant_once_also_where_some_are_gone() {
+    let files = files();
+    let (store, _) = files.open().await.unwrap();
+    let names = ["a", "b", "c", "d", "e", "f", "g"];
+    for name in names {
+        suite::fill(&*store, &suite::member(name)).await;
+    }
+    store.forget(&suite::member("c")).await.unwrap();
+    drop(store);
+    let connection = Connection::open(&files.db).unwrap();
+
+    for limit in 1..=7 {
+        let (mut seen, mut place, mut pages) = (Vec::new(), Some(0), 0);
+        while let Some(from) = place {
+            let page = rows::page(&connection, from, limit).unwrap();
+            assert!(page.rows.len() <= limit);
+            seen.extend(page.rows.into_iter().map(|(member, _)| member));
+            (place, pages) = (page.next, pages + 1);
+        }
+
+        let left = names.into_iter().filter(|name| *name != "c");
+        let expected: Vec<Member> = left.map(suite::member).collect();
+        assert_eq!(seen, expected, "{limit} to a page");
+        // The last page is full where they go in evenly: an empty one follows.
+        assert_eq!(pages, 6 / limit + 1, "{limit} to a page");
+    }
+}
+
+#[tokio::test]
+async fn rows_of_the_layout_before_fingerprints_are_read_without() {
+    let files = Files::filled().await;
+    let before = Connection::open(&files.db).unwrap();
+    before
+        .execute_batch(
+            "ALTER TABLE grants DROP COLUMN access_tag;
+             ALTER TABLE grants DROP COLUMN refresh_tag;
+             PRAGMA user_version = 5;",
+        )
+        .unwrap();
+    drop(before);
+
+    let (store, _) = files.open().await.unwrap();
+
+    let found = store.grant(&suite::member("ada")).await.unwrap();
+    let untagged = Row {
+        access_tag: None,
+        refresh_tag: None,
+        ..suite::row(1)
+    };
+    assert_eq!(found, Some(untagged));
+}
+
+#[tokio::test]
 async fn a_lease_of_a_process_that_died_does_not_outlive_the_restart() {
     let files = files();
     let (store, _) = files.open().await.unwrap();
