@@ -14,6 +14,7 @@ BENCHES = pathlib.Path(__file__).resolve().parent.parent
 # One of them alone where `programs.require` has not looked: the load's own process.
 CORES = sorted(os.sched_getaffinity(0))
 PROXY_CORE, OTHER_CORE = CORES[0], CORES[-1]
+BOTH_CORES = f"{PROXY_CORE},{OTHER_CORE}"
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -88,6 +89,10 @@ class Process:
             except OSError:
                 time.sleep(0.01)
         fail(f"nothing listens on {port}: see {self.log.name}")
+
+    def pin(self, core):
+        """Has all threads run on `core` from now on."""
+        subprocess.run(["taskset", "-acp", str(core), str(self.pid)], check=True, stdout=subprocess.DEVNULL)
 
     def members(self):
         children = pathlib.Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()

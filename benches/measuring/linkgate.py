@@ -47,8 +47,9 @@ class Linkgate:
         return sum(map(float, found))
 
 
-def start(place, binary, origin, *, tune=None, data=None, serve=None, name="linkgate", patience=10):
-    """`tune` names configuration keys; `data` is a data folder to begin with; `serve` starts the binary otherwise."""
+def start(place, binary, origin, *, tune=None, data=None, serve=None, name="linkgate", patience=10, cores=ground.PROXY_CORE):
+    """`tune` names configuration keys; `data` is a data folder to begin with; `serve` starts the binary otherwise. It starts on
+    `cores`, and is on one when this returns."""
     port, admin, home = ground.free_port(), ground.free_port(), place.folder / name
     shutil.rmtree(home, ignore_errors=True)
     home.mkdir()
@@ -59,9 +60,11 @@ def start(place, binary, origin, *, tune=None, data=None, serve=None, name="link
     words = ["--config", str(home / "config.yaml"), "serve"]
     variables = environment(tune or {})
     began = time.monotonic()
-    process = place.start(ground.PROXY_CORE, *(serve or [binary]), *words, port=port, patience=patience,
+    process = place.start(cores, *(serve or [binary]), *words, port=port, patience=patience,
                           environment=variables)
-    return Linkgate(place, binary, home, process, port, admin, variables, time.monotonic() - began)
+    start_seconds = time.monotonic() - began
+    process.pin(ground.PROXY_CORE)
+    return Linkgate(place, binary, home, process, port, admin, variables, start_seconds)
 
 
 def environment(tune):

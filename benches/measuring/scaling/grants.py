@@ -27,12 +27,12 @@ def measured(bench):
         verdicts.append((f"start with 1,000,000 grants: {last['start s']:.2f} s (bar 5, beyond 2)", last["start s"] < 5))
         verdicts.append((f"memory a grant: {last['KiB a grant']:.2f} KiB (bar 3, beyond 2)", last["KiB a grant"] <= 3))
     return Answer("grants", "Grants", "grants", rows, ("CPU µs/request", "start s", "KiB a grant"), True, verdicts,
-                  "Access and refresh tokens of 500 characters each. Start: from the process's begin until the callers' listener "
-                  "answers. Memory a grant: what is resident after start beyond that with one grant, and before any call.")
+                  "Access and refresh tokens of 500 characters each. Start: from the process's begin, on both cores, until the callers' "
+                  "listener answers. Memory a grant: what is resident after start beyond that with one grant, and before any call.")
 
 
 def point(bench, count, store, first):
-    with gateway(bench, store=store, patience=300) as (running, key):
+    with gateway(bench, store=store, patience=300, cores=ground.BOTH_CORES) as (running, key):
         resident = running.process.resident_mib()
         asked = {"members": count, "name": "m%07d", "distinct": DISTINCT}
         costs = [request_cost(bench, running, key, **asked) for _ in range(bench.repeats)]
@@ -47,6 +47,6 @@ def filled(bench, count, life, age=0):
     folder = bench.fast_folder() / f"grants-{count}"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    words = ["taskset", "-c", f"{ground.PROXY_CORE},{ground.OTHER_CORE}", bench.fill, folder, count, life, age]
+    words = ["taskset", "-c", ground.BOTH_CORES, bench.fill, folder, count, life, age]
     subprocess.run([str(word) for word in words], check=True)
     return folder

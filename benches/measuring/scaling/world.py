@@ -10,14 +10,15 @@ CAPTURE_ALL = {"incidents.max_per_minute": 1_000_000}
 
 
 @contextlib.contextmanager
-def gateway(bench, *, store=None, tune=None, patience=20):
+def gateway(bench, *, store=None, tune=None, **starting):
     """Runs one in front of the bench's origin, with the 1,000 members or with what lies in the folder `store`; gives it and a
     key."""
     members, key = bench.members
     tune = dict(tune or {})
     if store:
         tune |= {"store.url": f"sqlite:{store / 'linkgate.db'}", "store.key_file": store / "linkgate.key"}
-    running = linkgate.start(bench.place, bench.binary, bench.origin, tune=tune, data=None if store else members, patience=patience)
+    running = linkgate.start(bench.place, bench.binary, bench.origin, tune=tune, data=None if store else members,
+                             **({"patience": 20} | starting))
     try:
         yield running, running.new_key() if store else key
     finally:
