@@ -9,7 +9,13 @@
 use std::io;
 
 use serde::Serialize;
-use serde_json::ser::{CompactFormatter, Formatter, Serializer};
+use serde_json::ser::{CompactFormatter, Formatter};
+
+mod json;
+
+pub(super) use json::MADE;
+
+use json::Json;
 
 /// Longest line that a reader takes, in bytes; the writer shortens a record that would be longer.
 pub(super) const MAX_LINE: usize = 4 << 20;
@@ -17,8 +23,7 @@ pub(super) const MAX_LINE: usize = 4 << 20;
 /// Appends `value` as one line, its line break included.
 pub(super) fn push(out: &mut Vec<u8>, value: &impl Serialize) -> serde_json::Result<()> {
     let length = out.len();
-    let mut serializer = Serializer::with_formatter(&mut *out, OneLine);
-    if let Err(error) = value.serialize(&mut serializer) {
+    if let Err(error) = value.serialize(&mut Json::to(out)) {
         out.truncate(length);
         return Err(error);
     }
@@ -46,9 +51,6 @@ impl Formatter for OneLine {
     where
         W: ?Sized + io::Write,
     {
-        if fragment.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
-            return CompactFormatter.write_string_fragment(writer, fragment);
-        }
         let mut rest = fragment;
         while let Some(place) = rest.find(is_unsafe) {
             let (good, bad) = rest.split_at(place);

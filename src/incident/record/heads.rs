@@ -12,11 +12,10 @@ use std::{borrow::Cow, cell::RefCell, collections::HashMap, hash::BuildHasher, s
 
 use foldhash::quality::RandomState;
 use serde::{Serialize, Serializer};
-use serde_json::value::RawValue;
 
 use super::pen::readable;
 use crate::incident::{
-    line,
+    line::{self, MADE},
     redact::{End, OwnPlaces, Redaction, Redactor, is_searched},
     wire::{Line, Lines},
 };
@@ -29,14 +28,14 @@ const LONGEST_KNOWN: usize = 256;
 /// One header line, redacted: `["name","value"]`.
 #[derive(Clone, Debug)]
 pub(super) struct Shown {
-    json: Arc<RawValue>,
+    json: Arc<str>,
     /// Whether it is not UTF-8 and is shown as ISO 8859-1.
     pub(super) latin1: bool,
 }
 
 impl Serialize for Shown {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        (*self.json).serialize(to)
+        to.serialize_newtype_struct(MADE, &*self.json)
     }
 }
 
@@ -51,22 +50,19 @@ impl Shown {
 
     /// With no more than `longest` characters of either.
     pub(super) fn shorten(&mut self, longest: usize) {
-        let read = serde_json::from_str::<(String, String)>(self.json.get());
+        let read = serde_json::from_str::<(String, String)>(&self.json);
         let cut = |text: String| text.chars().take(longest).collect::<String>();
         let (name, value) = read.unwrap_or_default();
         self.json = json(&cut(name), &cut(value));
     }
 }
 
-fn json(name: &str, value: &str) -> Arc<RawValue> {
+fn json(name: &str, value: &str) -> Arc<str> {
     let mut json = Vec::with_capacity(name.len() + value.len() + 16);
     // Two texts write without error, in UTF-8, and as JSON.
     line::push(&mut json, &(name, value)).unwrap_or_default();
     json.pop();
-    let json = String::from_utf8(json).unwrap_or_default();
-    RawValue::from_string(json)
-        .unwrap_or_else(|_| RawValue::NULL.to_owned())
-        .into()
+    String::from_utf8(json).unwrap_or_default().into()
 }
 
 /// What header lines become.
@@ -235,7 +231,7 @@ mod tests {
                 prop_assert_eq!(shown.len(), 2);
                 for (line, shown) in lines.all.iter().zip(shown) {
                     let (expected, _) = fresh(line, &plain);
-                    prop_assert_eq!(shown.json.get(), expected.json.get());
+                    prop_assert_eq!(&shown.json, &expected.json);
                     prop_assert_eq!(shown.latin1, expected.latin1);
                 }
             }
