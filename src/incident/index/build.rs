@@ -127,7 +127,7 @@ impl Build {
         prove(&self.proof, &self.through)?;
         let before = self.through;
         self.file.begin()?;
-        let mut step = Step::More;
+        let (mut step, mut last) = (Step::More, None);
         for _ in 0..lines {
             let offset = self.segment.line_start();
             let Some(line) = self.segment.next_line()? else {
@@ -136,7 +136,10 @@ impl Build {
             };
             self.through.bytes = self.segment.line_start();
             match line {
-                Ok(line) => self.take(offset, &line)?,
+                Ok(line) => {
+                    self.take(offset, &line)?;
+                    last = Some(line).filter(|line| !line.is_empty()).or(last);
+                }
                 Err(_too_long) => self.through.skipped += 1,
             }
             if Instant::now() >= until {
@@ -146,6 +149,9 @@ impl Build {
         if self.through != before {
             self.put_words()?;
             self.put_block()?;
+            if let Some(last) = last {
+                self.through.last_crc = crc32fast::hash(&last);
+            }
             self.file.put_through(&self.through)?;
         }
         self.file.commit()?;
@@ -158,13 +164,13 @@ impl Build {
         Ok((open.dev(), open.ino()) == (found.dev(), found.ino()))
     }
 
+    /// Notes what a line says; its CRC is due once it is known to be the last of the commit.
     fn take(&mut self, offset: u64, line: &[u8]) -> Result<(), Unusable> {
         if line.is_empty() {
             return Ok(());
         }
         self.through.last_offset = offset;
         self.through.last_length = line.len() as u64;
-        self.through.last_crc = crc32fast::hash(line);
         let Some((row, numbers)) = slim::row(line, |row| self.numbers_of(row)) else {
             self.through.skipped += 1;
             return Ok(());

@@ -7,7 +7,7 @@
 //!
 //! **Neighbours:** `build` asks; `row` says what a row is.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::LazyLock};
 
 use memchr::memmem;
 use serde::Deserialize;
@@ -26,6 +26,9 @@ pub(super) fn row<T>(line: &[u8], take: impl FnOnce(&Row<'_>) -> T) -> Option<(N
     let row = Row::of(&record);
     Some((row.numbers, take(&row)))
 }
+
+/// Characters by number. Made once: making one takes as long as a search.
+static ESCAPES: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new("\\u"));
 
 /// Borrowed where the line has no escapes in it.
 #[derive(Deserialize)]
@@ -89,9 +92,8 @@ impl<'a> Slim<'a> {
     /// None if it has to be read whole.
     fn read(line: &'a [u8]) -> Option<Self> {
         // Half a character is an error to who reads it, and none to who skips it.
-        let is_odd = [&b"\\ud"[..], b"\\uD"]
-            .iter()
-            .any(|half| memmem::find(line, half).is_some());
+        let is_half = |place: usize| matches!(line.get(place + 2), Some(b'd' | b'D'));
+        let is_odd = ESCAPES.find_iter(line).any(is_half);
         let line = std::str::from_utf8(line).ok().filter(|_| !is_odd)?;
         serde_json::from_str(line).ok()
     }

@@ -167,7 +167,7 @@ impl Gathered {
 
     fn split(&mut self, stretch: &[u8]) {
         for piece in stretch.split(|byte| *byte == b'"') {
-            if !piece.iter().copied().any(is_word) || !self.pieces.add(piece) {
+            if !self.pieces.add(piece) {
                 continue;
             }
             if !piece.is_ascii() {
