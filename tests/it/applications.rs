@@ -78,6 +78,9 @@ async fn an_applications_own_token_is_minted_once_and_renewed_ahead_of_its_end()
         assert_eq!(reply.status, 200, "{member}: {}", reply.text());
     }
     assert_eq!(minted(), 2, "one for each application");
+    // A token serves before it is saved, and no other is asked for meanwhile.
+    let flights = || gateway.credentials.flights_under_way();
+    until("both are saved", || flights() == 0).await;
 
     // Of its 30 minutes the last tenth has begun.
     let most = Duration::from_secs(28 * 60);

@@ -203,12 +203,12 @@ async fn live_through(linkedin: &Sandbox, gateway: &Gateway, who: &str, days: &[
         if day.status == 401 {
             assert_eq!(reply.code(), "sign_in_needed", "{why}");
         }
-        said(gateway, who, day, &why);
+        said(gateway, who, day, &why).await;
     }
 }
 
 /// What `members list` and `members forecast` say.
-fn said(gateway: &Gateway, who: &str, day: &Day, why: &str) {
+async fn said(gateway: &Gateway, who: &str, day: &Day, why: &str) {
     let shown = gateway.credentials.show(&member(who)).unwrap();
     assert_eq!(shown.state, day.state, "{why}: {shown:?}");
     assert_eq!(shown.access_days_left, Some(day.access_days_left), "{why}");
@@ -221,6 +221,7 @@ fn said(gateway: &Gateway, who: &str, day: &Day, why: &str) {
     assert_eq!(forecast.len(), 1, "{why}");
     assert_eq!(forecast[0].name, name(who).as_str(), "{why}");
     assert_eq!(forecast[0].window, day.window, "{why}: {forecast:?}");
-    let windows = gateway.credentials.counts_by_window();
-    assert_eq!(windows[&day.window], 1, "{why}");
+    // A count serves again for a multiple of the time that it took: on a busy machine into the next day.
+    let counted = || gateway.credentials.counts_by_window()[&day.window] == 1;
+    until(why, counted).await;
 }
