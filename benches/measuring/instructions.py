@@ -21,7 +21,9 @@ import time
 from . import ground, linkgate, machine, origin, programs, work
 from .comparing.world import CAPTURE_ALL
 
-CONNECTIONS, WARMING_UP = 64, 640
+CONNECTIONS = 64
+# Each member is asked for: a grant's first call opens it.
+WARMING_UP = -(-work.MEMBERS // CONNECTIONS) * CONNECTIONS
 CEILING = ground.BENCHES / "instructions-ceiling.json"
 RESULT = ground.BENCHES / "results" / "instructions.md"
 
@@ -88,36 +90,36 @@ def counted(place, binary, requests, kind, tls):
     upstream = origin.start(place, tls)
     data, key = linkgate.members_data(place, binary, upstream)
     ours = linkgate.start(place, binary, upstream, data=data, serve=callgrind, patience=60, tune=kind.tune)
-    load(ours.port, key, WARMING_UP, kind)
+    load(ours.port, key, WARMING_UP, kind, lambda n: n % work.MEMBERS)
     time.sleep(kind.seconds_after)
     control(place, ours.process.pid, "-z")
-    load(ours.port, key, requests, kind)
+    draw = random.Random(1)
+    load(ours.port, key, requests, kind, lambda _: draw.randrange(work.MEMBERS))
     time.sleep(kind.seconds_after)
     control(place, ours.process.pid, "-d")
     return place.folder / "callgrind.out.1"
 
 
-def load(port, key, count, kind):
+def load(port, key, count, kind, member_of):
     """`count` requests over the connections, one under way on each: the next is sent once the one before is answered, so
-    that none is silent, and rests, because callgrind is slow."""
-    draw = random.Random(1)
+    that none is silent, and rests, because callgrind is slow. The nth is for the member of the number `member_of(n)`."""
+    requests = (request(port, key, member_of(n), kind) for n in range(count))
     sockets = [socket.create_connection(("127.0.0.1", port)) for _ in range(CONNECTIONS)]
     try:
         for each in sockets:
-            each.sendall(request(port, key, draw, kind))
+            each.sendall(next(requests))
         for left in reversed(range(count // len(sockets))):
             for each in sockets:
                 read_answer(each, kind)
                 if left:
-                    each.sendall(request(port, key, draw, kind))
+                    each.sendall(next(requests))
     finally:
         for each in sockets:
             each.close()
 
 
-def request(port, key, draw, kind):
-    member = work.member(draw.randrange(work.MEMBERS))
-    return work.text(key, member, path=kind.path, host=f"127.0.0.1:{port}", body=kind.body).encode()
+def request(port, key, number, kind):
+    return work.text(key, work.member(number), path=kind.path, host=f"127.0.0.1:{port}", body=kind.body).encode()
 
 
 def read_answer(stream, kind):
