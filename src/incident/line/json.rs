@@ -53,6 +53,18 @@ impl<'o> Json<'o> {
             is_first: true,
         }
     }
+
+    /// Opens a list or an object as the one thing in an object.
+    fn open_named<'j>(
+        &'j mut self,
+        name: &'static str,
+        open: &[u8],
+        close: &'static [u8],
+    ) -> Result<Members<'j, 'o>> {
+        self.put(b"{");
+        self.name(name)?;
+        Ok(self.open(open, close))
+    }
 }
 
 /// Whether `text` stands between quotation marks as it is: ASCII that shows, without quotation mark and backslash. Eight
@@ -202,9 +214,7 @@ impl<'j, 'o> Serializer for &'j mut Json<'o> {
         variant: &'static str,
         _length: usize,
     ) -> Result<Members<'j, 'o>> {
-        self.put(b"{");
-        self.name(variant)?;
-        Ok(self.open(b"[", b"]}"))
+        self.open_named(variant, b"[", b"]}")
     }
 
     fn serialize_map(self, _length: Option<usize>) -> Result<Members<'j, 'o>> {
@@ -222,9 +232,7 @@ impl<'j, 'o> Serializer for &'j mut Json<'o> {
         variant: &'static str,
         _length: usize,
     ) -> Result<Members<'j, 'o>> {
-        self.put(b"{");
-        self.name(variant)?;
-        Ok(self.open(b"{", b"}}"))
+        self.open_named(variant, b"{", b"}}")
     }
 }
 
