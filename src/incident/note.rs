@@ -1,8 +1,8 @@
 //! What the log has to say about itself: gaps, late answers, surplus.
 //!
-//! **Invariant:** bounded: each kind is one sum until it is written; nothing is forgotten before it
-//! stands in the log, and what was never written or got lost, not before its segment was left in good order: a segment that is
-//! lost takes its gap records with it, so they are told again.
+//! **Invariant:** bounded: each kind is one sum until it is written; nothing is forgotten before it stands in the log.
+//! A segment that is lost takes its notes with it: what it said of gaps stays known while it is in use, and is told again
+//! in the next one.
 
 use serde::Serialize;
 

@@ -365,7 +365,7 @@ async fn a_connection_does_not_rest_while_something_is_under_way() {
 
     world.ask(&mut waits, "/slow").await;
     writes.write_all(b"GET /fine HTTP/1.1\r\nHo").await.unwrap();
-    sleep(SILENCE).await;
+    sleep(SILENCE).await; // would show a rest
 
     assert_eq!(world.thread.awake(), 2);
     world.gate.notify_one();
