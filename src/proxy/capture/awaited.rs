@@ -67,7 +67,9 @@ impl Awaited {
     fn hand_out(&self, letters: &mut Vec<(usize, Fate)>) {
         // What became of the record is counted by the log: the answer goes out either way.
         for (number, _fate) in letters.drain(..) {
-            if let Some(waker) = self.places.borrow_mut().tell(number) {
+            let waker = self.places.borrow_mut().tell(number);
+            // Not while the places are borrowed: whoever is woken may look at them.
+            if let Some(waker) = waker {
                 waker.wake();
             }
         }
