@@ -242,7 +242,7 @@ impl Outline {
             is_renewable: facts.is_renewable,
         };
         let refresh = row.refresh.as_ref().map(|_| Secret::new(String::new()));
-        Self(Arc::new(Grant::resting(
+        Self(Arc::new(Grant::of_row(
             row,
             facts.state,
             access,
@@ -268,7 +268,7 @@ impl Deref for Outline {
 
 impl Grant {
     /// The grant of a row, given what is sealed in it.
-    pub(super) fn resting(
+    pub(super) fn of_row(
         row: &Row,
         state: State,
         access: Token,

@@ -212,7 +212,7 @@ impl Sealing {
             facts.is_renewable,
         );
         let profile = Self::profile(member, &key, row).map(Arc::new);
-        Ok(Grant::resting(row, facts.state, access, refresh, profile))
+        Ok(Grant::of_row(row, facts.state, access, refresh, profile))
     }
 
     /// Whether the tokens of a row open. Keeps neither them nor the data key: it is asked of very many that nobody needs.
