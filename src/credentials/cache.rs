@@ -228,17 +228,11 @@ pub(super) struct Seen<'a> {
 }
 
 impl Seen<'_> {
-    /// The member's real name, where it is known; one that is still sealed is opened by `sealing`, and kept.
-    pub(super) fn full_name(&self, sealing: &Sealing) -> Option<&str> {
+    /// The member's real name, where it is known: of one that rests, once [`Cache::learn_names`] was called.
+    pub(super) fn full_name(&self) -> Option<&str> {
         match self.held {
             Held::Open(grant) => grant.profile.as_ref()?.name.as_deref(),
-            Held::Resting(resting) => {
-                let name = || {
-                    let profile = sealing.kept_profile(self.member, &resting.row)?;
-                    profile.name.as_deref().map(Into::into)
-                };
-                resting.full_name.get_or_init(name).as_deref()
-            }
+            Held::Resting(resting) => resting.full_name.get()?.as_deref(),
         }
     }
 }
@@ -377,6 +371,27 @@ impl Cache {
             && !self.sealing.opens(member, &resting.row)
         {
             let _told = self.opened(member, &resting);
+        }
+    }
+
+    /// Opens the real names of all members that rest, and keeps them. Under no lock: of a million that takes seconds,
+    /// and a grant's first call waits for its shard.
+    pub(super) fn learn_names(&self) {
+        let unknown = |entry: &Entry| match &entry.held {
+            Held::Resting(resting) if resting.full_name.get().is_none() => {
+                Some(Arc::clone(resting))
+            }
+            Held::Open(_) | Held::Resting(_) => None,
+        };
+        let all = self.entries.iter();
+        let all: Vec<(Member, Arc<Resting>)> = all
+            .filter_map(|entry| Some((entry.key().clone(), unknown(&entry)?)))
+            .collect();
+        for (member, resting) in all {
+            resting.full_name.get_or_init(|| {
+                let profile = self.sealing.kept_profile(&member, &resting.row)?;
+                profile.name.as_deref().map(Into::into)
+            });
         }
     }
 

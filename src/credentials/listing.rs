@@ -6,9 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{
-    Credentials, GrantState, GrantSummary, cache::Seen, management::Asked, sealing::Sealing,
-};
+use super::{Credentials, GrantState, GrantSummary, cache::Seen, management::Asked};
 use crate::exchange::{Member, Name};
 
 /// Which grants are wanted; the default wants all.
@@ -38,6 +36,9 @@ impl Credentials {
     pub fn page(&self, wanted: &Wanted, after: Option<&Member>, limit: usize) -> Page {
         let asked = self.asked();
         let text = wanted.text.as_ref().map(|text| text.to_lowercase());
+        if text.is_some() {
+            self.0.cache.learn_names();
+        }
         // One more than is shown tells whether there are more.
         let mut first: BTreeSet<Member> = BTreeSet::new();
         self.0.cache.each(asked.now, |seen| {
@@ -79,7 +80,7 @@ impl Credentials {
         let stands = || self.standing(seen.member, seen.facts, seen.due_since.is_some(), asked);
         let application = wanted.application.as_ref();
         application.is_none_or(|only| *only == seen.member.application)
-            && text.is_none_or(|text| is_named(text, seen, &self.0.sealing))
+            && text.is_none_or(|text| is_named(text, seen))
             && wanted.state.is_none_or(|only| stands() == only)
     }
 
@@ -118,9 +119,12 @@ impl Credentials {
     }
 }
 
-fn is_named(text: &str, seen: &Seen<'_>, sealing: &Sealing) -> bool {
-    let is_it = |name: &str| name.to_lowercase().contains(text);
-    let names = [seen.member.name.as_ref().map(Name::as_str), seen.urn];
-    // The real name last: it may have to be opened.
-    names.into_iter().flatten().any(is_it) || seen.full_name(sealing).is_some_and(is_it)
+fn is_named(text: &str, seen: &Seen<'_>) -> bool {
+    let names = [
+        seen.member.name.as_ref().map(Name::as_str),
+        seen.full_name(),
+        seen.urn,
+    ];
+    let mut known = names.into_iter().flatten();
+    known.any(|name| name.to_lowercase().contains(text))
 }
