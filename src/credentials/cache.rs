@@ -8,7 +8,7 @@
 use std::{
     collections::HashSet,
     sync::{
-        Arc, OnceLock,
+        Arc,
         atomic::{AtomicBool, AtomicI64, Ordering},
     },
     time::Duration,
@@ -20,185 +20,17 @@ use tracing::error;
 
 use super::{
     Token,
-    grant::{self, Facts, Grant, Outline, State},
+    grant::{Facts, Grant, Outline, State},
     notices::Notices,
     scheduler::{Agenda, Planned},
     sealing::Sealing,
 };
-use crate::{exchange::Member, keyring::Fingerprint, store::Row};
+use crate::{exchange::Member, keyring::Fingerprint};
 
-/// A grant as the start found it: a token that nobody asks for stays sealed, which saves a start its opening
-/// (8 µs of CPU for two tokens of 500 characters, and their fingerprints) and memory its copy.
-#[derive(Debug)]
-pub(super) struct Resting {
-    pub(super) row: Row,
-    pub(super) facts: Facts,
-    /// The member's real name, once somebody searched for names.
-    full_name: OnceLock<Option<Box<str>>>,
-}
+mod entry;
 
-impl Resting {
-    /// None where the row names no state that is known here.
-    pub(super) fn new(member: &Member, row: Row) -> Option<Self> {
-        Some(Self {
-            facts: grant::facts_of(member, &row)?,
-            row,
-            full_name: OnceLock::new(),
-        })
-    }
-}
-
-/// A grant, opened or not. Once opened it stays so: a path that asks again pays nothing.
-#[derive(Clone, Debug)]
-enum Held {
-    Open(Arc<Grant>),
-    Resting(Arc<Resting>),
-}
-
-impl Held {
-    fn facts(&self) -> Facts {
-        match self {
-            Self::Open(grant) => grant.facts(),
-            Self::Resting(resting) => resting.facts,
-        }
-    }
-
-    fn version(&self) -> i64 {
-        match self {
-            Self::Open(grant) => grant.version,
-            Self::Resting(resting) => resting.row.version,
-        }
-    }
-
-    fn urn(&self) -> Option<&str> {
-        match self {
-            Self::Open(grant) => grant.urn.as_deref(),
-            Self::Resting(resting) => resting.row.urn.as_deref(),
-        }
-    }
-
-    fn open(&self) -> Option<&Arc<Grant>> {
-        match self {
-            Self::Open(grant) => Some(grant),
-            Self::Resting(_) => None,
-        }
-    }
-
-    fn is(&self, resting: &Arc<Resting>) -> bool {
-        matches!(self, Self::Resting(this) if Arc::ptr_eq(this, resting))
-    }
-}
-
-/// The token before: LinkedIn may still be slow to know the new one.
-#[derive(Debug)]
-struct Before {
-    /// None once nothing asks for it any more.
-    token: Option<Token>,
-    fingerprint: Fingerprint,
-    /// Until when it is served, in Unix seconds; 0: it is not.
-    until: AtomicI64,
-    is_refused: AtomicBool,
-}
-
-impl Before {
-    fn copy(&self) -> Self {
-        Self {
-            token: self.token.clone(),
-            fingerprint: self.fingerprint.clone(),
-            until: AtomicI64::new(self.until.load(Ordering::Relaxed)),
-            is_refused: AtomicBool::new(self.is_refused.load(Ordering::Relaxed)),
-        }
-    }
-
-    fn refuse(&self) {
-        self.is_refused.store(true, Ordering::Relaxed);
-        self.until.store(0, Ordering::Relaxed);
-    }
-}
-
-#[derive(Debug)]
-struct Entry {
-    held: Held,
-    /// None since the start: a box, since most have none and the map holds room for two entries a grant.
-    before: Option<Box<Before>>,
-    renew_at: Option<i64>,
-    /// When a call last began its renewal, or tried to, in Unix seconds.
-    asked_at: AtomicI64,
-    is_proven: AtomicBool,
-    is_refused: AtomicBool,
-    used_at: AtomicI64,
-    /// The last use that the store knows of.
-    kept_use: AtomicI64,
-}
-
-impl Entry {
-    fn resting(resting: Arc<Resting>, renew_at: Option<i64>) -> Self {
-        let kept_use = resting.row.used_at.unwrap_or_default();
-        Self {
-            held: Held::Resting(resting),
-            before: None,
-            renew_at,
-            asked_at: AtomicI64::new(i64::MIN),
-            is_proven: AtomicBool::default(),
-            is_refused: AtomicBool::default(),
-            used_at: AtomicI64::new(kept_use),
-            kept_use: AtomicI64::new(kept_use),
-        }
-    }
-
-    /// The token's name, if it is open.
-    fn is_current(&self, token: &Fingerprint) -> bool {
-        let open = self.held.open();
-        open.is_some_and(|grant| grant.access.fingerprint == *token)
-    }
-
-    fn is_due(&self, now: i64) -> bool {
-        self.renew_at.is_some_and(|at| at <= now) && self.held.facts().is_renewable
-    }
-
-    /// Whether a call is to begin the renewal: the first one of a second that finds it due. Others
-    /// would only queue at the agenda's lock, and the scheduler has the entry anyway.
-    fn is_to_renew(&self, now: i64) -> bool {
-        self.is_due(now)
-            && self.asked_at.load(Ordering::Relaxed) != now
-            && self.asked_at.swap(now, Ordering::Relaxed) != now
-    }
-
-    fn planned(&self, member: &Member) -> Option<Planned> {
-        let is_renewable = self.held.facts().is_renewable;
-        Some(Planned {
-            due: self.renew_at.filter(|_| is_renewable)?,
-            version: self.held.version(),
-            member: member.clone(),
-        })
-    }
-
-    /// The token for calls, where the current one is `grant`'s: after a renewal ahead of time the old one, until the
-    /// new one is proven or LinkedIn's lag is over.
-    fn in_use<'a>(&'a self, grant: &'a Grant, now: i64) -> &'a Token {
-        if let Some(before) = &self.before
-            && now < before.until.load(Ordering::Relaxed)
-            && let Some(token) = &before.token
-        {
-            return token;
-        }
-        &grant.access
-    }
-
-    /// A grant that nobody has opened has never been tried: then nobody can have been refused either.
-    fn may_lag(&self, token: &Fingerprint, now: i64, lag: Duration) -> bool {
-        let Some(grant) = self.held.open() else {
-            return false;
-        };
-        let current = &grant.access;
-        let lag = secs(lag);
-        // A clock that was set back by more than the lag tells no age at all.
-        let is_young = |at: i64| now.saturating_sub(at) < lag && at.saturating_sub(now) < lag;
-        current.fingerprint == *token
-            && !self.is_proven.load(Ordering::Relaxed)
-            && current.issued_at.is_some_and(is_young)
-    }
-}
+pub(super) use entry::Resting;
+use entry::{Before, Entry, Held};
 
 fn secs(time: Duration) -> i64 {
     i64::try_from(time.as_secs()).unwrap_or(i64::MAX)
