@@ -90,12 +90,12 @@ struct Remembered {
 
 impl Remembered {
     fn of(line: &Line<'_>, shown: Shown) -> Self {
-        let text = [&*line.name, b":", &*line.value].concat().into();
+        let text = [line.name, b":", &*line.value].concat().into();
         Self { text, shown }
     }
 
     fn is_of(&self, line: &Line<'_>) -> bool {
-        let value = self.text.strip_prefix(&*line.name);
+        let value = self.text.strip_prefix(line.name);
         let value = value.and_then(|rest| rest.strip_prefix(b":"));
         value == Some(&*line.value)
     }
@@ -122,7 +122,7 @@ impl Heads {
         redactor: &Redactor<'_>,
         redaction: &Redaction,
     ) -> Shown {
-        let (name, value) = (&*line.name, &*line.value);
+        let (name, value) = (line.name, &*line.value);
         let is_short = name.len() + value.len() <= LONGEST_KNOWN;
         // A folded line reads otherwise than it stands.
         let is_plain = matches!(line.value, Cow::Borrowed(_));
@@ -151,9 +151,9 @@ impl Heads {
 
 /// `line` through the door, and whether it comes out so for whoever it is: of a text that was changed that is not sure.
 fn fresh(line: &Line<'_>, redactor: &Redactor<'_>) -> (Shown, bool) {
-    let name = redactor.text(&line.name, End::Whole);
-    let value = redactor.header(&line.name, &line.value);
-    let is_same = *value == *line.value || !is_searched(&line.name);
+    let name = redactor.text(line.name, End::Whole);
+    let value = redactor.header(line.name, &line.value);
+    let is_same = *value == *line.value || !is_searched(line.name);
     (Shown::of(&name, &value), *name == *line.name && is_same)
 }
 
