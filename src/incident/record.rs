@@ -220,7 +220,7 @@ impl Record {
         let attempts = pen.attempts(incident);
         Self {
             v: VERSION,
-            id: incident.id.to_string(),
+            id: pen.id(),
             seq: 0,
             time: timestamp(incident.started_micros),
             took_ms: millis(incident.took),

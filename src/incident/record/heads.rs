@@ -25,6 +25,9 @@ const MAX_KNOWN: usize = 4_096;
 /// Longer ones are hardly ever said twice.
 const LONGEST_KNOWN: usize = 256;
 
+/// What we call the exchange in our answer.
+const ID: &[u8] = b"linkgate-exchange";
+
 /// One header line, redacted: `["name","value"]`.
 #[derive(Clone, Debug)]
 pub(super) struct Shown {
@@ -73,10 +76,32 @@ pub(in crate::incident) struct Heads {
 }
 
 /// As of one state of the live secrets, by the lines' hashes.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Known {
     generation: u64,
     lines: HashMap<u64, Remembered, RandomState>,
+    /// Hashes of lines that were said lately, each in its place: each exchange has two or three that are its own and come
+    /// never again, and would push out those that do.
+    said: Box<[u64]>,
+}
+
+impl Default for Known {
+    fn default() -> Self {
+        Self {
+            generation: 0,
+            lines: HashMap::default(),
+            said: vec![0; MAX_KNOWN].into(),
+        }
+    }
+}
+
+impl Known {
+    /// Whether a line of this hash was said lately, before this time.
+    fn is_said_again(&mut self, hash: u64) -> bool {
+        let place = usize::try_from(hash).unwrap_or_default() % MAX_KNOWN;
+        let before = self.said.get_mut(place);
+        before.is_some_and(|before| std::mem::replace(before, hash) == hash)
+    }
 }
 
 /// The line stands here as well: a hash that is fast to make does not prove it (`SipHash`, which does, took a tenth of
@@ -102,23 +127,24 @@ impl Remembered {
 }
 
 impl Heads {
-    /// `lines` as they may be written.
+    /// `lines` of the exchange `id` as they may be written.
     pub(super) fn shown(
         &self,
         lines: &Lines<'_>,
+        id: &str,
         redactor: &Redactor<'_>,
         redaction: &Redaction,
     ) -> Vec<Shown> {
         let own = redactor.own_places(lines.list);
         let lines = lines.all.iter();
-        let shown = lines.map(|line| self.line(line, &own, redactor, redaction));
+        let shown = lines.map(|line| self.line(line, (&own, id), redactor, redaction));
         shown.collect()
     }
 
     fn line(
         &self,
         line: &Line<'_>,
-        own: &OwnPlaces,
+        (own, id): (&OwnPlaces, &str),
         redactor: &Redactor<'_>,
         redaction: &Redaction,
     ) -> Shown {
@@ -128,6 +154,10 @@ impl Heads {
         let is_plain = matches!(line.value, Cow::Borrowed(_));
         if !is_short || !is_plain || own.touch(&line.place, [name, value]) {
             return fresh(line, redactor).0;
+        }
+        // The record says it already; to the door it would look like a secret.
+        if *value == *id.as_bytes() && *name == *ID {
+            return Shown::of(name, value);
         }
         let hash = self.hasher.hash_one((name, value));
         let generation = redaction.generation();
@@ -141,7 +171,8 @@ impl Heads {
         }
         let (shown, is_steady) = fresh(line, redactor);
         // A secret that became alive meanwhile was maybe not seen.
-        if is_steady && redaction.generation() == generation {
+        let is_worth_it = is_steady && known.is_said_again(hash);
+        if is_worth_it && redaction.generation() == generation {
             let remembered = Remembered::of(line, shown.clone());
             known.lines.insert(hash, remembered);
         }
@@ -223,7 +254,7 @@ mod tests {
                 let head = head(name, value);
                 let lines = wire::lines(&head);
 
-                let shown = heads.shown(&lines, &redactor, &redaction);
+                let shown = heads.shown(&lines, "019a", &redactor, &redaction);
 
                 // A door that remembers nothing.
                 let plain = Redaction::new(ring.clone(), live.clone());
@@ -247,10 +278,49 @@ mod tests {
 
         for n in 0..MAX_KNOWN + 10 {
             let head = head("x-n", &n.to_string());
-            heads.shown(&wire::lines(&head), &redactor, &redaction);
+            for _ in 0..2 {
+                heads.shown(&wire::lines(&head), "", &redactor, &redaction);
+            }
         }
 
         // The last ten, and the Host of all.
         assert!(heads.known.borrow().lines.len() <= 12);
+    }
+
+    #[test]
+    fn what_is_said_once_pushes_nothing_out() {
+        let ring = KeyRing::random();
+        let redaction = Redaction::new(ring.clone(), LiveSecrets::new(ring));
+        let redactor = redaction.of(&[]);
+        let heads = Heads::default();
+
+        for n in 0..2 * MAX_KNOWN {
+            let head = head("x-n", &n.to_string());
+            heads.shown(&wire::lines(&head), "", &redactor, &redaction);
+        }
+
+        assert_eq!(heads.known.borrow().lines.len(), 1, "the Host");
+    }
+
+    #[test]
+    fn the_exchanges_id_stands_as_it_is_and_any_other_is_looked_at() {
+        let ring = KeyRing::random();
+        let live = LiveSecrets::new(ring.clone());
+        let redaction = Redaction::new(ring, live.clone());
+        let redactor = redaction.of(&[]);
+        let heads = Heads::default();
+        let [id, other] = ["01a22ddb-c700-7cc0-ab48", "01a22ddb-c700-7cc0-ab49"];
+        live.add(other.as_bytes());
+
+        let said = |name, value| {
+            let head = head(name, value);
+            let shown = heads.shown(&wire::lines(&head), id, &redactor, &redaction);
+            shown.last().unwrap().json.to_string()
+        };
+
+        let ours = format!(r#"["linkgate-exchange","{id}"]"#);
+        assert_eq!(said("linkgate-exchange", id), ours);
+        assert!(!said("linkgate-exchange", other).contains(other));
+        assert!(!said("x-any", other).contains(other));
     }
 }

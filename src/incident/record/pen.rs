@@ -100,6 +100,7 @@ fn credential<'a>(line: &'a Line<'_>) -> Option<&'a [u8]> {
 
 /// Writes one exchange down.
 pub(super) struct Pen<'a> {
+    id: String,
     redactor: Redactor<'a>,
     heads: ExchangeHeads<'a>,
     means: Means<'a>,
@@ -110,6 +111,7 @@ impl<'a> Pen<'a> {
     pub(super) fn new(incident: &'a Incident, means: Means<'a>) -> Self {
         let heads = ExchangeHeads::of(incident);
         Self {
+            id: incident.id.to_string(),
             redactor: means.redaction.of_own(own_secrets(incident, &heads)),
             heads,
             means,
@@ -118,6 +120,11 @@ impl<'a> Pen<'a> {
                 _ => Keep::Nothing,
             },
         }
+    }
+
+    /// What the exchange is called.
+    pub(super) fn id(&self) -> String {
+        self.id.clone()
     }
 
     pub(super) fn text(&self, text: &str) -> String {
@@ -211,7 +218,7 @@ impl<'a> Pen<'a> {
         let Some(lines) = lines else {
             return HeadersSeen::default();
         };
-        let headers = heads.shown(lines, &self.redactor, redaction);
+        let headers = heads.shown(lines, &self.id, &self.redactor, redaction);
         HeadersSeen {
             latin1: headers.iter().any(|shown| shown.latin1),
             headers: Some(headers),
