@@ -20,6 +20,7 @@ use crate::keyring::{Fingerprint, KeyRing, LiveSecrets};
 mod find;
 mod name;
 mod needle;
+mod prints;
 mod shape;
 #[cfg(test)]
 mod tests;
@@ -29,6 +30,7 @@ pub use find::{Find, MOST_FINDS, What, finds};
 pub(super) use needle::Own;
 
 use needle::Needles;
+use prints::Prints;
 use view::View;
 
 /// What redaction knows beyond one exchange. Cheap to clone.
@@ -37,13 +39,18 @@ pub struct Redaction {
     ring: KeyRing,
     live: LiveSecrets,
     known: Arc<shape::Known>,
+    prints: Arc<Prints>,
 }
 
 impl Redaction {
     /// The door for records whose fingerprints are made with `ring`.
     pub fn new(ring: KeyRing, live: LiveSecrets) -> Self {
-        let known = Arc::default();
-        Self { ring, live, known }
+        Self {
+            ring,
+            live,
+            known: Arc::default(),
+            prints: Arc::default(),
+        }
     }
 
     /// What of `text` must not be handed out: an export is asked about before it leaves.
@@ -69,7 +76,7 @@ impl Redaction {
     pub(super) fn of_own(&self, secrets: Vec<Own>) -> Redactor<'_> {
         Redactor {
             redaction: self,
-            own: needle::needles(secrets, &self.ring),
+            own: needle::needles(secrets, &self.ring, &self.prints),
         }
     }
 }
@@ -78,7 +85,7 @@ impl Redaction {
 #[derive(Debug)]
 pub struct Redactor<'a> {
     redaction: &'a Redaction,
-    own: Needles,
+    own: Needles<'a>,
 }
 
 /// Replacing can bring a new name to light (`…=`); it comes to rest after one or two rounds.
@@ -148,7 +155,7 @@ impl Redactor<'_> {
 
     /// `Bearer …`: the scheme stays, and of a key that names a member the name.
     fn credentials<'t>(&self, value: &'t [u8]) -> Cow<'t, [u8]> {
-        let space = value.iter().position(|byte| *byte == b' ');
+        let space = memchr::memchr(b' ', value);
         let (scheme, rest) = value.split_at(space.map_or(0, |space| space + 1));
         let is_known = ["basic", "bearer", "digest", "negotiate", "token"]
             .iter()
@@ -158,7 +165,7 @@ impl Redactor<'_> {
         } else {
             (&b""[..], value)
         };
-        let named = rest.iter().position(|byte| *byte == b'~');
+        let named = memchr::memchr(b'~', rest);
         let is_key = rest.starts_with(b"lgk_")
             || is_marked(rest.get(..named.unwrap_or(0)).unwrap_or_default());
         let cut = named.filter(|_| is_key).unwrap_or(rest.len());

@@ -11,6 +11,7 @@ use std::{cell::OnceCell, fmt};
 use bytes::Bytes;
 use data_encoding::{BASE64, BASE64URL, Encoding, HEXLOWER, HEXUPPER};
 
+use super::prints::Prints;
 use crate::keyring::{Fingerprint, KeyRing};
 
 /// Shorter than this a secret would be found in everything.
@@ -82,8 +83,9 @@ pub(super) struct Hit<'a> {
 }
 
 /// All forms of an exchange's secrets, looked for in one pass.
-pub(super) struct Needles {
-    ring: KeyRing,
+pub(super) struct Needles<'r> {
+    ring: &'r KeyRing,
+    prints: &'r Prints,
     secrets: Vec<Secret>,
     all: Vec<Needle>,
     /// How far the search may go on from a pair of bytes before one of the beginnings can end.
@@ -95,14 +97,14 @@ pub(super) struct Needles {
 /// Pairs that share a place leap as the shorter one does.
 const LEAPS: usize = 1 << 12;
 
-impl fmt::Debug for Needles {
+impl fmt::Debug for Needles<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Needles({})", self.secrets.len())
     }
 }
 
 /// All forms of all `secrets` that cannot be had by decoding the text.
-pub(super) fn needles(secrets: Vec<Own>, ring: &KeyRing) -> Needles {
+pub(super) fn needles<'r>(secrets: Vec<Own>, ring: &'r KeyRing, prints: &'r Prints) -> Needles<'r> {
     let mut known: Vec<Secret> = Vec::with_capacity(secrets.len());
     for own in secrets {
         let fingerprint = own.fingerprint.map(OnceCell::from).unwrap_or_default();
@@ -120,36 +122,39 @@ pub(super) fn needles(secrets: Vec<Own>, ring: &KeyRing) -> Needles {
         let needle = |form| Needle::of(form, n, &secret.bytes);
         all.extend(FORMS.into_iter().filter_map(needle));
     }
-    Needles::of(ring.clone(), known, all)
+    let (leaps, window) = leaps(&all);
+    Needles {
+        ring,
+        prints,
+        secrets: known,
+        all,
+        leaps,
+        window,
+    }
 }
 
-impl Needles {
-    fn of(ring: KeyRing, secrets: Vec<Secret>, all: Vec<Needle>) -> Self {
-        let window = all.iter().map(|needle| needle.head_length).min();
-        let window = window.unwrap_or(0);
-        // A pair that is in no beginning: the next one starts behind its first byte.
-        let longest = u8::try_from(window.saturating_sub(1)).unwrap_or(0);
-        let mut leaps = vec![longest; LEAPS].into_boxed_slice();
-        for needle in &all {
-            let head = needle.head.get(..window).unwrap_or_default();
-            let pairs = head.iter().zip(head.iter().skip(1));
-            // What a pair's end is away from that of the beginning.
-            let to_end = (0..window.saturating_sub(1)).rev();
-            for ((first, second), to_end) in pairs.zip(to_end) {
-                if let Some(leap) = leaps.get_mut(pair(*first, *second)) {
-                    *leap = u8::try_from(to_end).unwrap_or(0).min(*leap);
-                }
+/// How far a search for `all` leaps, and the bytes of their shortest beginning.
+fn leaps(all: &[Needle]) -> (Box<[u8]>, usize) {
+    let window = all.iter().map(|needle| needle.head_length).min();
+    let window = window.unwrap_or(0);
+    // A pair that is in no beginning: the next one starts behind its first byte.
+    let longest = u8::try_from(window.saturating_sub(1)).unwrap_or(0);
+    let mut leaps = vec![longest; LEAPS].into_boxed_slice();
+    for needle in all {
+        let head = needle.head.get(..window).unwrap_or_default();
+        let pairs = head.iter().zip(head.iter().skip(1));
+        // What a pair's end is away from that of the beginning.
+        let to_end = (0..window.saturating_sub(1)).rev();
+        for ((first, second), to_end) in pairs.zip(to_end) {
+            if let Some(leap) = leaps.get_mut(pair(*first, *second)) {
+                *leap = u8::try_from(to_end).unwrap_or(0).min(*leap);
             }
         }
-        Self {
-            ring,
-            secrets,
-            all,
-            leaps,
-            window,
-        }
     }
+    (leaps, window)
+}
 
+impl Needles<'_> {
     /// Calls `found` with every place where one of the forms stands in `text`.
     pub(super) fn hits(&self, text: &[u8], mut found: impl FnMut(&Hit<'_>)) {
         let Some(before_pair) = self.window.checked_sub(2) else {
@@ -218,15 +223,18 @@ impl Needles {
     }
 
     fn fingerprint_of<'s>(&self, secret: &'s Secret) -> &'s Fingerprint {
-        let make = || self.ring.fingerprint(&secret.bytes);
+        let make = || self.prints.of(&secret.bytes, self.ring);
         secret.fingerprint.get_or_init(make)
     }
 
-    fn whole<'n>(&self, needle: &'n Needle) -> &'n [u8] {
-        needle.whole.get_or_init(|| {
-            let secret = self.secrets.get(needle.secret);
-            secret.map_or_else(Vec::new, |secret| needle.form.of(&secret.bytes))
-        })
+    fn whole<'n>(&'n self, needle: &'n Needle) -> &'n [u8] {
+        let secret = self.secrets.get(needle.secret);
+        let bytes: &[u8] = secret.map_or(&[], |secret| &secret.bytes);
+        match needle.form {
+            // A token of 1,000 bytes, mostly.
+            Form::Plain => bytes,
+            form => needle.whole.get_or_init(|| form.of(bytes)),
+        }
     }
 
     fn tell(
@@ -416,7 +424,8 @@ mod tests {
             secret: secret.clone(),
             fingerprint: None,
         };
-        let needles = needles(secrets.iter().map(own).collect(), &KeyRing::random());
+        let (ring, prints) = (KeyRing::random(), Prints::default());
+        let needles = needles(secrets.iter().map(own).collect(), &ring, &prints);
         let mut found = Vec::new();
         needles.hits(text, |hit| found.push((hit.start, hit.end)));
         found.sort_unstable();
