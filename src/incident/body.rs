@@ -3,7 +3,11 @@
 //! **Invariant:** bytes that could not be searched for secrets are not kept. Unpacking is bounded: a
 //! bomb costs [`MAX_UNPACKED`] bytes, whatever it claims to hold.
 
-use std::io::Read;
+use std::{
+    collections::VecDeque,
+    hash::{BuildHasher as _, RandomState},
+    io::Read,
+};
 
 use flate2::read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 use serde::Serialize;
@@ -114,7 +118,7 @@ pub(super) fn note(
 const LONGEST_CODE: usize = 64;
 
 /// What LinkedIn's error body says of itself.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct ErrorSaid {
     /// `serviceErrorCode`, else `code`, else that of the first refused input; whichever its API uses.
     pub(super) code: Option<String>,
@@ -122,8 +126,41 @@ pub(super) struct ErrorSaid {
     pub(super) about: Option<String>,
 }
 
-/// Reads an error's body, if it can be read at all.
-pub(super) fn error_said(body: &KeptBody, encoding: &[u8]) -> ErrorSaid {
+/// What the last errors said of themselves: they come in runs, and to parse one takes half of what the line does.
+#[derive(Debug, Default)]
+pub(super) struct Errors {
+    hasher: RandomState,
+    /// By the hashes of their texts, under a key that nobody knows: the texts are not kept.
+    last: VecDeque<(u64, ErrorSaid)>,
+}
+
+/// Errors that are remembered …
+const MAX_KNOWN: usize = 8;
+/// … unless they are longer.
+const LONGEST_KNOWN: usize = 4_096;
+
+impl Errors {
+    /// Reads an error's body, if it can be read at all. `encoding` is its `Content-Encoding`.
+    pub(super) fn said(&mut self, body: &KeptBody, encoding: &[u8]) -> ErrorSaid {
+        let text = body.text();
+        if !encoding.is_empty() || text.len() > LONGEST_KNOWN {
+            return error_said(body, encoding);
+        }
+        let hash = self.hasher.hash_one(&*text);
+        let known = self.last.iter().find(|(known, _)| *known == hash);
+        if let Some((_, said)) = known {
+            return said.clone();
+        }
+        let said = error_said(body, encoding);
+        if self.last.len() >= MAX_KNOWN {
+            self.last.pop_front();
+        }
+        self.last.push_back((hash, said.clone()));
+        said
+    }
+}
+
+fn error_said(body: &KeptBody, encoding: &[u8]) -> ErrorSaid {
     let bytes = body.text();
     let text = match unpack(&bytes, encoding) {
         Unpacked::Plain => bytes,
@@ -231,6 +268,30 @@ fn read_bounded<R: Read>(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_error_that_comes_again_says_what_it_said() {
+        let mut errors = Errors::default();
+        let packed = [&[0x1f, 0x8b][..], br#"{"code":"X"}"#].concat();
+        for _ in 0..2 {
+            for n in 0..2 * MAX_KNOWN {
+                for text in [
+                    format!("{{\"code\":\"E{n}\"}}").into_bytes(),
+                    packed.clone(),
+                ] {
+                    let mut body = KeptBody::default();
+                    body.note(&text.into(), 1_000);
+                    for encoding in [&b""[..], b"gzip"] {
+                        for _ in 0..2 {
+                            let expected = error_said(&body, encoding);
+                            assert_eq!(errors.said(&body, encoding), expected);
+                        }
+                    }
+                }
+            }
+        }
+        assert_eq!(errors.last.len(), MAX_KNOWN);
+    }
 
     #[test]
     fn linkedins_code_is_read_from_every_shape_of_error() {

@@ -10,7 +10,7 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::{
     Incident, Settings, advice,
-    body::{self, BodyNote, ErrorSaid},
+    body::{BodyNote, ErrorSaid, Errors},
     redact::Redaction,
     whose::{ApplicationSeen, MemberSeen},
     wire,
@@ -161,13 +161,13 @@ struct Gateway {
 const LONGEST_ERROR: u64 = 16 * 1024;
 
 /// What LinkedIn's last answer says of itself, if it was an error.
-pub(super) fn error_said(incident: &Incident) -> ErrorSaid {
-    let said = || {
+pub(super) fn error_said(incident: &Incident, errors: &mut Errors) -> ErrorSaid {
+    let mut said = || {
         let attempt = incident.attempts.last()?;
         let is_error = |status: &http::StatusCode| status.as_u16() >= 400;
         attempt.status.filter(is_error)?;
         let encoding = wire::value(attempt.head.as_ref()?, "content-encoding");
-        let mut said = body::error_said(&attempt.body, &encoding.unwrap_or_default());
+        let mut said = errors.said(&attempt.body, &encoding.unwrap_or_default());
         said.about = said.about.filter(|_| attempt.body.bytes <= LONGEST_ERROR);
         Some(said)
     };

@@ -18,7 +18,7 @@ use tokio::time::Instant;
 
 use super::{
     AnswerGiven, Fsync, Incident, Kind, NotWritten, Settings, Shared,
-    body::BodyNote,
+    body::{BodyNote, Errors},
     ledger::{Write, WriteLine},
     line::{self, MAX_LINE},
     note::Notes,
@@ -93,6 +93,7 @@ pub(super) struct Writer {
     unsynced_lines: u64,
     syncing_lines: u64,
     heads: Heads,
+    errors: Errors,
     /// Buffers that serve again: a batch is a megabyte, and fresh memory for each costs a page fault for every 4 KiB.
     line_buffer: Vec<u8>,
     body_buffer: Vec<u8>,
@@ -186,6 +187,7 @@ impl Writer {
             unsynced_lines: 0,
             syncing_lines: 0,
             heads: Heads::default(),
+            errors: Errors::default(),
             line_buffer: Vec::new(),
             body_buffer: Vec::new(),
             settings,
@@ -412,7 +414,7 @@ impl Writer {
         if incident.kind != Kind::SelfTest {
             self.shared.trouble.note(&incident);
         }
-        let said = record::error_said(&incident);
+        let said = record::error_said(&incident, &mut self.errors);
         incident.linkedin_code = incident.linkedin_code.take().or(said.code);
         let surplus = self.cap.turn(self.clock.seconds());
         self.notes.surplus(surplus);
