@@ -38,10 +38,19 @@ impl<'o> Json<'o> {
         self.out.extend_from_slice(json);
     }
 
-    fn name(&mut self, name: &'static str) -> Result<()> {
-        self.serialize_str(name)?;
-        self.put(b":");
-        Ok(())
+    /// The name of a field, which a type of ours has: none needs to be looked at.
+    fn name(&mut self, name: &'static str) {
+        debug_assert!(is_as_it_stands(name.as_bytes()), "{name} needs escapes");
+        self.quote(name);
+        self.out.push(b':');
+    }
+
+    fn quote(&mut self, text: &str) {
+        // With what mostly follows: a colon, a comma.
+        self.out.reserve(text.len() + 3);
+        self.out.push(b'"');
+        self.put(text.as_bytes());
+        self.out.push(b'"');
     }
 
     /// Opens a list or an object.
@@ -61,8 +70,8 @@ impl<'o> Json<'o> {
         open: &[u8],
         close: &'static [u8],
     ) -> Result<Members<'j, 'o>> {
-        self.put(b"{");
-        self.name(name)?;
+        self.out.push(b'{');
+        self.name(name);
         Ok(self.open(open, close))
     }
 }
@@ -132,10 +141,7 @@ impl<'j, 'o> Serializer for &'j mut Json<'o> {
         if std::mem::take(&mut self.is_made) {
             self.put(text.as_bytes());
         } else if is_as_it_stands(text.as_bytes()) {
-            self.out.reserve(text.len() + 2);
-            self.put(b"\"");
-            self.put(text.as_bytes());
-            self.put(b"\"");
+            self.quote(text);
         } else {
             ser::Serializer::with_formatter(&mut *self.out, OneLine).serialize_str(text)?;
         }
@@ -184,10 +190,10 @@ impl<'j, 'o> Serializer for &'j mut Json<'o> {
         variant: &'static str,
         value: &T,
     ) -> Result<()> {
-        self.put(b"{");
-        self.name(variant)?;
+        self.out.push(b'{');
+        self.name(variant);
         value.serialize(&mut *self)?;
-        self.put(b"}");
+        self.out.push(b'}');
         Ok(())
     }
 
@@ -246,7 +252,7 @@ pub(super) struct Members<'j, 'o> {
 impl Members<'_, '_> {
     fn next(&mut self) {
         if !std::mem::take(&mut self.is_first) {
-            self.json.put(b",");
+            self.json.out.push(b',');
         }
     }
 
@@ -257,7 +263,7 @@ impl Members<'_, '_> {
 
     fn field<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Result<()> {
         self.next();
-        self.json.name(name)?;
+        self.json.name(name);
         value.serialize(&mut *self.json)
     }
 
@@ -332,7 +338,7 @@ impl SerializeMap for Members<'_, '_> {
     }
 
     fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<()> {
-        self.json.put(b":");
+        self.json.out.push(b':');
         value.serialize(&mut *self.json)
     }
 
