@@ -274,7 +274,7 @@ impl KeyRing {
         sealed.push(u8::try_from(key.id.len()).unwrap_or(u8::MAX));
         sealed.extend_from_slice(key.id.as_bytes());
         let bound = seal::bound(&key.id, place);
-        sealed.extend(seal::seal(&key.secret, plain, &bound));
+        seal::seal(&key.secret, plain, &bound, &mut sealed);
         sealed
     }
 
@@ -315,7 +315,14 @@ impl DataKey {
 
     /// Seals `plain` (XChaCha20-Poly1305, random nonce); `place` is the associated data.
     pub fn seal(&self, plain: &[u8], place: &str) -> Vec<u8> {
-        seal::seal(&self.secret, plain, place.as_bytes())
+        let mut sealed = Vec::with_capacity(plain.len() + seal::OVERHEAD);
+        self.seal_to(plain, place, &mut sealed);
+        sealed
+    }
+
+    /// The same, behind what stands in `sealed` already.
+    pub fn seal_to(&self, plain: &[u8], place: &str, sealed: &mut Vec<u8>) {
+        seal::seal(&self.secret, plain, place.as_bytes(), sealed);
     }
 
     /// Opens what [`DataKey::seal`] made for the same place.

@@ -15,6 +15,9 @@ use crate::keyring::{DataKey, Unsealable};
 /// The folder of the bodies, inside the log's.
 pub(super) const FOLDER: &str = "bodies";
 
+/// Bytes that say how long an entry is.
+const LENGTH: usize = 4;
+
 /// Longest entry that is read back, in bytes.
 const MAX_ENTRY: u32 = 64 << 20;
 
@@ -85,10 +88,14 @@ impl Shelf {
     fn seal(&mut self, text: &[u8], key: &DataKey) -> String {
         let offset = self.length + self.bytes.len() as u64;
         let reference = format!("{}:{offset}:{}", self.segment, text.len());
-        let sealed = key.seal(text, &associated(&reference));
-        let length = u32::try_from(sealed.len()).unwrap_or(u32::MAX);
-        self.bytes.extend_from_slice(&length.to_be_bytes());
-        self.bytes.extend_from_slice(&sealed);
+        let start = self.bytes.len() + LENGTH;
+        self.bytes.extend_from_slice(&[0; LENGTH]);
+        key.seal_to(text, &associated(&reference), &mut self.bytes);
+        // Known once it is sealed.
+        let length = u32::try_from(self.bytes.len() - start).unwrap_or(u32::MAX);
+        if let Some(place) = self.bytes.get_mut(start - LENGTH..start) {
+            place.copy_from_slice(&length.to_be_bytes());
+        }
         reference
     }
 
@@ -120,13 +127,16 @@ pub(super) fn open(folder: &Path, reference: &str, key: &DataKey) -> Result<Vec<
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(NoBody::Gone),
         Err(error) => return Err(error.into()),
     };
-    let mut length = [0; 4];
+    let mut length = [0; LENGTH];
     file.read_exact_at(&mut length, offset)?;
     let length = u32::from_be_bytes(length);
     if length > MAX_ENTRY {
         return Err(NoBody::Sealed(Unsealable));
     }
     let mut sealed = vec![0; length as usize];
-    file.read_exact_at(&mut sealed, offset.checked_add(4).ok_or_else(misnamed)?)?;
+    file.read_exact_at(
+        &mut sealed,
+        offset.checked_add(LENGTH as u64).ok_or_else(misnamed)?,
+    )?;
     Ok(key.open(&sealed, &associated(reference))?)
 }

@@ -6,7 +6,7 @@ use std::cell::RefCell;
 
 use chacha20poly1305::{
     Key, KeyInit as _, XChaCha20Poly1305, XNonce,
-    aead::{Aead as _, Payload},
+    aead::{Aead as _, AeadInOut as _, Payload},
 };
 
 use super::Unsealable;
@@ -53,24 +53,22 @@ pub(super) fn bound(id: &str, place: &[u8]) -> Vec<u8> {
     bound
 }
 
-/// `[nonce][ciphertext and tag]`.
+/// Appends `[nonce][ciphertext and tag]`.
 #[expect(
     clippy::expect_used,
     reason = "the cipher refuses only texts of more than 256 GiB"
 )]
-pub(super) fn seal(key: &[u8; 32], plain: &[u8], place: &[u8]) -> Vec<u8> {
+pub(super) fn seal(key: &[u8; 32], plain: &[u8], place: &[u8], sealed: &mut Vec<u8>) {
     let nonce = nonce();
-    let payload = Payload {
-        msg: plain,
-        aad: place,
-    };
-    let ciphertext = XChaCha20Poly1305::new(&Key::from(*key))
-        .encrypt(&XNonce::from(nonce), payload)
-        .expect("a text that fits in memory can be sealed");
-    let mut sealed = Vec::with_capacity(nonce.len() + ciphertext.len());
+    sealed.reserve(plain.len() + OVERHEAD);
     sealed.extend_from_slice(&nonce);
-    sealed.extend_from_slice(&ciphertext);
-    sealed
+    let start = sealed.len();
+    sealed.extend_from_slice(plain);
+    let text = sealed.get_mut(start..).unwrap_or_default();
+    let tag = XChaCha20Poly1305::new(&Key::from(*key))
+        .encrypt_inout_detached(&XNonce::from(nonce), place, text.into())
+        .expect("a text that fits in memory can be sealed");
+    sealed.extend_from_slice(&tag);
 }
 
 /// The plain text, if key and place are the ones it was sealed with.
