@@ -2,7 +2,7 @@
 //!
 //! To read a whole line took more than to index it; a row needs twenty of its two hundred values.
 //!
-//! **Invariant:** says of a line what [`Row::of`] says of the whole [`Record`]; a line with anything odd about it
+//! **Invariant:** says of a line of JSON what [`Row::of`] says of the whole [`Record`]; a line with anything odd about it
 //! is read whole.
 //!
 //! **Neighbours:** `build` asks; `row` says what a row is.
@@ -18,7 +18,7 @@ use crate::incident::{micros_of, reader::Record};
 
 /// The numbers of `line`, and what `take` makes of its row; none if it is no line of ours.
 pub(super) fn row<T>(line: &[u8], take: impl FnOnce(&Row<'_>) -> T) -> Option<(Numbers, T)> {
-    if let Some(slim) = Slim::read(line) {
+    if let Some(slim) = Slim::read(&without_headers(line)) {
         let row = slim.row();
         return Some((row.numbers, take(&row)));
     }
@@ -29,6 +29,41 @@ pub(super) fn row<T>(line: &[u8], take: impl FnOnce(&Row<'_>) -> T) -> Option<(N
 
 /// Characters by number. Made once: making one takes as long as a search.
 static ESCAPES: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new("\\u"));
+
+/// How a list of header lines begins: in a text these quotation marks would not stand as such.
+static HEADERS: LazyLock<memmem::Finder<'static>> =
+    LazyLock::new(|| memmem::Finder::new(LIST_BEGINS));
+const LIST_BEGINS: &[u8] = br#""headers":[[""#;
+/// How it ends, unless the quotation mark is escaped.
+static LIST_ENDS: LazyLock<memmem::Finder<'static>> =
+    LazyLock::new(|| memmem::Finder::new(r#""]]"#));
+
+/// `line` with empty lists in place of its header lines, which are most of it. Where that is not sure, as it is.
+fn without_headers(line: &[u8]) -> Cow<'_, [u8]> {
+    // Half a character is an error to who reads it, and so is what is no UTF-8.
+    let is_odd = |headers: &[u8]| !headers.is_ascii() || ESCAPES.find(headers).is_some();
+    let mut rest = line;
+    let mut short = Vec::new();
+    while let Some(start) = HEADERS.find(rest) {
+        let inside = start + LIST_BEGINS.len();
+        let (before, list) = rest.split_at(inside);
+        let Some((headers, after)) = LIST_ENDS.find(list).map(|end| list.split_at(end)) else {
+            return line.into();
+        };
+        // A mark that is escaped, or behind an escaped backslash.
+        if headers.ends_with(b"\\") || is_odd(headers) {
+            return line.into();
+        }
+        short.reserve(line.len() / 2);
+        short.extend_from_slice(before.strip_suffix(b"[\"").unwrap_or(before));
+        rest = after.strip_prefix(b"\"]").unwrap_or(after);
+    }
+    if short.is_empty() {
+        return line.into();
+    }
+    short.extend_from_slice(rest);
+    short.into()
+}
 
 /// Borrowed where the line has no escapes in it.
 #[derive(Deserialize)]
@@ -152,6 +187,66 @@ mod tests {
         let whole = Record::parse(line.as_bytes()).map(|record| shown(&Row::of(&record)));
         let slim = row(line.as_bytes(), shown).map(|(_, shown)| shown);
         (whole, slim, Slim::read(line.as_bytes()).is_some())
+    }
+
+    #[test]
+    fn header_lines_are_left_out_where_that_is_sure() {
+        for (why, line, short) in [
+            (
+                "twice",
+                r#"{"a":{"headers":[["a","b"],["c","]"]],"b":1},"headers":[["d","e"]]}"#,
+                r#"{"a":{"headers":[],"b":1},"headers":[]}"#,
+            ),
+            ("none", r#"{"headers":[]}"#, r#"{"headers":[]}"#),
+            (
+                "a mark that is escaped",
+                r#"{"headers":[["a","\"]] x"]]}"#,
+                r#"{"headers":[["a","\"]] x"]]}"#,
+            ),
+            (
+                "beyond ASCII",
+                r#"{"headers":[["a","é"]]}"#,
+                r#"{"headers":[["a","é"]]}"#,
+            ),
+        ] {
+            let found = without_headers(line.as_bytes());
+            assert_eq!(std::str::from_utf8(&found), Ok(short), "{why}");
+        }
+    }
+
+    #[test]
+    fn a_line_with_header_lines_says_what_the_whole_one_does() {
+        for (why, line, is_slim) in [
+            (
+                "header lines",
+                r#"{"kind":"cut","request":{"method":"PUT","headers":[["a","b"],["c",""]],"body":{}},"attempts":[{"headers":[["d","[[e]]"]],"status":401}],"answer":{"status":7}}"#,
+                true,
+            ),
+            (
+                "header lines with quotation marks and backslashes",
+                r#"{"kind":"cut","request":{"headers":[["a","\\"]],"method":"PUT"},"attempts":[{"headers":[["d","\"]],\"status\":8,[[\""]],"status":401}]}"#,
+                true,
+            ),
+            (
+                "a text that looks like them",
+                r#"{"kind":"cut","signature":"\"headers\":[[\"a","request":{"method":"PUT","headers":[]},"outcome":"\"]]"}"#,
+                true,
+            ),
+            (
+                "half a header line",
+                r#"{"kind":"cut","request":{"headers":[["a","b"#,
+                false,
+            ),
+            (
+                "half a character in them",
+                r#"{"kind":"cut","request":{"headers":[["a","\ud800"]]}}"#,
+                false,
+            ),
+        ] {
+            let (whole, read, was_slim) = both(line);
+            assert_eq!(read, whole, "{why}");
+            assert_eq!(was_slim, is_slim, "{why}");
+        }
     }
 
     #[test]
