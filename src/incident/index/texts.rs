@@ -10,7 +10,7 @@
 use std::hash::{BuildHasher as _, RandomState};
 
 /// Places at the beginning; twice as many as the different texts of 16 usual lines.
-const PLACES: usize = 4_096;
+const PLACES: usize = 2_048;
 
 /// The set.
 #[derive(Debug)]

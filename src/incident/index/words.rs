@@ -126,15 +126,15 @@ fn kept(word: &str) -> &str {
 /// The words of lines that follow each other, each once.
 ///
 /// Lines say the same things over and over: what stands between two brackets (a header line, mostly), and in what is new
-/// of that between two quotation marks, is split into words only where it is new among them, and a word is written
-/// down once for all of them. No word holds a bracket or a quotation mark.
+/// of that between two commas (a field, mostly), is split into words only where it is new among them, and a word is
+/// written down once for all of them. No word holds a bracket or a comma.
 #[derive(Debug)]
 pub(super) struct Gathered {
     stretches: Texts,
-    pieces: Texts,
+    fields: Texts,
     /// Those that stand everywhere come first, so that they are found there.
     words: Texts,
-    /// A piece in lower case.
+    /// A field in lower case.
     lowered: Vec<u8>,
 }
 
@@ -142,7 +142,7 @@ impl Default for Gathered {
     fn default() -> Self {
         let mut gathered = Self {
             stretches: Texts::default(),
-            pieces: Texts::default(),
+            fields: Texts::default(),
             words: Texts::default(),
             lowered: Vec::new(),
         };
@@ -166,12 +166,12 @@ impl Gathered {
     }
 
     fn split(&mut self, stretch: &[u8]) {
-        for piece in stretch.split(|byte| *byte == b'"') {
-            if !self.pieces.add(piece) {
+        for field in stretch.split(|byte| *byte == b',') {
+            if !self.fields.add(field) {
                 continue;
             }
-            if !piece.is_ascii() {
-                let lowered = lower_line(piece);
+            if !field.is_ascii() {
+                let lowered = lower_line(field);
                 for word in runs(&String::from_utf8_lossy(&lowered)) {
                     self.words.add(kept(word).as_bytes());
                 }
@@ -179,8 +179,9 @@ impl Gathered {
             }
             self.lowered.clear();
             self.lowered
-                .extend(piece.iter().map(u8::to_ascii_lowercase));
-            for word in self.lowered.split(|byte| !byte.is_ascii_alphanumeric()) {
+                .extend(field.iter().map(u8::to_ascii_lowercase));
+            let words = self.lowered.split(|byte| !byte.is_ascii_alphanumeric());
+            for word in words.filter(|word| !word.is_empty()) {
                 self.words.add(word.get(..LONGEST).unwrap_or(word));
             }
         }
@@ -201,7 +202,7 @@ impl Gathered {
 
     /// Begins anew.
     pub(super) fn clear(&mut self) {
-        for texts in [&mut self.stretches, &mut self.pieces, &mut self.words] {
+        for texts in [&mut self.stretches, &mut self.fields, &mut self.words] {
             texts.clear();
         }
         for word in EVERYWHERE {
