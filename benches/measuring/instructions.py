@@ -129,7 +129,9 @@ def read_answer(stream, kind):
         if found and len(body) >= work.ANSWER_BYTES:
             assert head.startswith(f"HTTP/1.1 {kind.status}".encode()), head
             return
-        answer += stream.recv(65536)
+        more = stream.recv(65536)
+        assert more, f"the gateway closed the connection after {answer!r}"
+        answer += more
 
 
 def control(place, pid, flag):
