@@ -25,6 +25,12 @@ def gateway(bench, *, store=None, tune=None, **starting):
         bench.place.end(running.process)
 
 
+def warm_up(bench, running, key, *, connections=64, distinct, **script):
+    """Has every request of a load sent once before it is measured."""
+    file = wrk.write_script(bench.place.folder / "load.lua", key, distinct=distinct, **script)
+    wrk.go_through(file, running.port, connections, distinct)
+
+
 def request_cost(bench, running, key, *, seconds=None, connections=64, settle=lambda: None, **script):
     """CPU, rate and latencies of one load by wrk; `script` says what is asked."""
     file = wrk.write_script(bench.place.folder / "load.lua", key, **script)
