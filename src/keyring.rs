@@ -62,7 +62,7 @@ impl From<Tag> for Fingerprint {
 }
 
 /// A [`Fingerprint`] as the number that its digits write: a tenth of the text's bytes where there are very many.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Tag(u64);
 
 impl Tag {

@@ -5,7 +5,7 @@
 use std::{
     fmt,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -22,27 +22,28 @@ pub struct LiveSecrets(Arc<Live>);
 
 struct Live {
     ring: KeyRing,
-    /// Numbers and not their texts: two for each grant, 20 bytes each in place of 100.
-    tags: DashMap<Tag, (), RandomState>,
+    /// What was alive at the start, in order: two for each grant, 8 bytes each, and put there without a lock.
+    first: OnceLock<Box<[Tag]>>,
+    /// What came since, and what of the first ones is over: whether it is alive.
+    since: DashMap<Tag, bool, RandomState>,
     /// Rises with every secret that was not alive before.
     generation: AtomicU64,
 }
 
 impl fmt::Debug for LiveSecrets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "LiveSecrets({})", self.0.tags.len())
+        write!(f, "LiveSecrets({})", self.0.len())
     }
 }
 
 impl LiveSecrets {
     /// An empty set whose fingerprints are made with `ring`.
     pub fn new(ring: KeyRing) -> Self {
-        let tags = DashMap::default();
-        let generation = AtomicU64::new(0);
         Self(Arc::new(Live {
             ring,
-            tags,
-            generation,
+            first: OnceLock::new(),
+            since: DashMap::default(),
+            generation: AtomicU64::new(0),
         }))
     }
 
@@ -63,10 +64,28 @@ impl LiveSecrets {
     /// The same by the fingerprint's number. The tag first, then the generation, and both before anybody
     /// else who adds the same goes on.
     pub fn add_tag(&self, tag: Tag) {
-        if let Entry::Vacant(place) = self.0.tags.entry(tag) {
-            let _added = place.insert(());
-            self.0.generation.fetch_add(1, Ordering::Release);
+        let added = match self.0.since.entry(tag) {
+            Entry::Occupied(place) if *place.get() => return,
+            Entry::Occupied(mut place) => {
+                place.insert(true);
+                place.into_ref()
+            }
+            Entry::Vacant(_) if self.0.was_there(tag) => return,
+            Entry::Vacant(place) => place.insert(true),
+        };
+        self.0.generation.fetch_add(1, Ordering::Release);
+        drop(added);
+    }
+
+    /// Adds very many at once: those that a start finds. A second time they are added one by one.
+    pub fn add_first(&self, mut tags: Vec<Tag>) {
+        tags.sort_unstable();
+        tags.dedup();
+        if let Err(tags) = self.0.first.set(tags.into_boxed_slice()) {
+            tags.iter().for_each(|tag| self.add_tag(*tag));
+            return;
         }
+        self.0.generation.fetch_add(1, Ordering::Release);
     }
 
     /// Another number whenever a secret became alive: until then, what was no live secret is none.
@@ -81,14 +100,77 @@ impl LiveSecrets {
 
     /// Forgets a secret that is dead for good.
     pub fn remove(&self, fingerprint: &Fingerprint) {
-        if let Some(tag) = fingerprint.tag() {
-            self.0.tags.remove(&tag);
+        let Some(tag) = fingerprint.tag() else {
+            return;
+        };
+        match self.0.was_there(tag) {
+            true => drop(self.0.since.insert(tag, false)),
+            false => drop(self.0.since.remove(&tag)),
         }
     }
 
     /// The fingerprint of `text` if it is a live secret.
     pub fn find(&self, text: &[u8]) -> Option<Fingerprint> {
         let tag = self.0.ring.tag(text);
-        self.0.tags.contains_key(&tag).then(|| tag.into())
+        self.0.has(tag).then(|| tag.into())
+    }
+}
+
+impl Live {
+    fn was_there(&self, tag: Tag) -> bool {
+        let first = self.first.get();
+        first.is_some_and(|first| first.binary_search(&tag).is_ok())
+    }
+
+    fn has(&self, tag: Tag) -> bool {
+        match self.since.get(&tag) {
+            Some(is_alive) => *is_alive,
+            None => self.was_there(tag),
+        }
+    }
+
+    /// How many were ever alive, about.
+    fn len(&self) -> usize {
+        self.first.get().map_or(0, |first| first.len()) + self.since.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_alive_at_the_start_dies_and_comes_back_as_any_other() {
+        let live = LiveSecrets::new(KeyRing::random());
+        let tags = [b"old" as &[u8], b"older"].map(|secret| live.0.ring.tag(secret));
+        live.add(b"early");
+        let before = live.generation();
+
+        live.add_first([tags[1], tags[0], tags[1]].into());
+
+        assert!(live.generation() > before);
+        let known = |secrets: [&[u8]; 4]| secrets.map(|secret| live.find(secret).is_some());
+        let all: [&[u8]; 4] = [b"old", b"older", b"early", b"never"];
+        assert_eq!(known(all), [true, true, true, false]);
+        let before = live.generation();
+        let old = live.add(b"old");
+        assert_eq!(live.generation(), before, "it was alive");
+
+        live.remove(&old);
+        assert_eq!(known(all), [false, true, true, false]);
+        live.add(b"old");
+        assert_eq!(known(all), [true, true, true, false]);
+        assert!(live.generation() > before, "it was dead");
+    }
+
+    #[test]
+    fn first_ones_that_come_twice_are_all_alive() {
+        let live = LiveSecrets::new(KeyRing::random());
+
+        for secret in [b"a", b"b"] {
+            live.add_first(vec![live.0.ring.tag(secret)]);
+        }
+
+        assert!(live.find(b"a").is_some() && live.find(b"b").is_some());
     }
 }
