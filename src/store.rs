@@ -74,14 +74,8 @@ pub struct Row {
     pub refresh_tag: Option<Tag>,
 }
 
-/// Some of the grants.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct GrantPage {
-    /// The grants, in no order that means anything.
-    pub rows: Vec<(Member, Row)>,
-    /// After which place the next ones stand; none: these are the last.
-    pub next: Option<i64>,
-}
+/// Who is shown a member's row or data key: by several threads at once, in no order.
+pub type Shown<T> = Arc<dyn Fn(Member, T) + Send + Sync>;
 
 /// The fingerprints of a row that an earlier version saved without.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -204,17 +198,27 @@ impl<S: GrantStore + KeyStore + OperatorStore + Outbox + MarkStore> Store for S 
 /// Grants, leases and the renewal journal. Every home answers the same test suite.
 #[async_trait]
 pub trait GrantStore: Send + Sync + fmt::Debug {
-    /// Grants from `place` on (0: the first ones), so many that they are read in milliseconds: others are answered
-    /// between two pages, and nobody holds all rows at once. What is saved meanwhile may be missing.
+    /// Shows all wrapped data keys. They may be shown before the store is proven whole.
+    ///
+    /// Dropping the future does not stop it.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`], here and below.
-    async fn grants(&self, place: i64) -> Result<GrantPage, StoreError>;
+    /// [`StoreError::Corrupt`] if the store turns out to be damaged, here and below; [`StoreError::Unavailable`].
+    async fn read_data_keys(&self, show: Shown<Vec<u8>>) -> Result<(), StoreError>;
+
+    /// Shows all grants; what is saved meanwhile may be missing. When this returns `Ok`, the store is proven whole:
+    /// nobody may be served before.
+    ///
+    /// Dropping the future does not stop it.
+    ///
+    /// # Errors
+    /// See [`GrantStore::read_data_keys`].
+    async fn read_grants(&self, show: Shown<Row>) -> Result<(), StoreError>;
 
     /// One member's grant.
     ///
     /// # Errors
-    /// See [`GrantStore::grants`].
+    /// See [`GrantStore::read_data_keys`].
     async fn grant(&self, member: &Member) -> Result<Option<Row>, StoreError>;
 
     /// Saves a row whose version is one more than that of the row it was made from (1: there was
@@ -233,32 +237,32 @@ pub trait GrantStore: Send + Sync + fmt::Debug {
     /// use that is no later than the one known, or of a member that is unknown, changes nothing.
     ///
     /// # Errors
-    /// See [`GrantStore::grants`].
+    /// See [`GrantStore::read_data_keys`].
     async fn note_used(&self, uses: Vec<(Member, i64)>) -> Result<(), StoreError>;
 
     /// Notes fingerprints of rows that have none, all in one step; no version changes. A row that changed since is left
     /// as it is.
     ///
     /// # Errors
-    /// See [`GrantStore::grants`].
+    /// See [`GrantStore::read_data_keys`].
     async fn note_tags(&self, tags: Vec<Tagged>) -> Result<(), StoreError>;
 
     /// Forgets a member: row, journal and data key. Returns whether there was a row.
     ///
     /// # Errors
-    /// See [`GrantStore::grants`].
+    /// See [`GrantStore::read_data_keys`].
     async fn forget(&self, member: &Member) -> Result<bool, StoreError>;
 
     /// All wrapped data keys.
     ///
     /// # Errors
-    /// See [`GrantStore::grants`].
+    /// See [`GrantStore::read_data_keys`].
     async fn data_keys(&self) -> Result<Vec<(Member, Vec<u8>)>, StoreError>;
 
     /// Keeps a wrapped data key unless there is one; returns the one that is kept.
     ///
     /// # Errors
-    /// See [`GrantStore::grants`].
+    /// See [`GrantStore::read_data_keys`].
     async fn keep_data_key(&self, member: &Member, wrapped: Vec<u8>)
     -> Result<Vec<u8>, StoreError>;
 
@@ -266,13 +270,13 @@ pub trait GrantStore: Send + Sync + fmt::Debug {
     /// replaced are so in one step.
     ///
     /// # Errors
-    /// See [`GrantStore::grants`].
+    /// See [`GrantStore::read_data_keys`].
     async fn rewrap(&self, batch: Vec<Rewrapped>) -> Result<usize, StoreError>;
 
     /// The value that tells whether a key ring is this store's.
     ///
     /// # Errors
-    /// See [`GrantStore::grants`].
+    /// See [`GrantStore::read_data_keys`].
     async fn check_value(&self) -> Result<Vec<u8>, StoreError>;
 
     /// Replaces the check value that was `old`.
@@ -284,20 +288,20 @@ pub trait GrantStore: Send + Sync + fmt::Debug {
     /// The mark of a rotation of the master keys that has begun and not ended.
     ///
     /// # Errors
-    /// See [`GrantStore::grants`].
+    /// See [`GrantStore::read_data_keys`].
     async fn rotation(&self) -> Result<Option<String>, StoreError>;
 
     /// Sets that mark, or takes it away: then nothing of what was replaced is left on disk either.
     ///
     /// # Errors
-    /// See [`GrantStore::grants`].
+    /// See [`GrantStore::read_data_keys`].
     async fn mark_rotation(&self, mark: Option<String>) -> Result<(), StoreError>;
 
     /// Takes the lease if it is free, over, or the owner's own; none while another holds it. It is
     /// measured by the store's one clock, so that processes whose clocks differ agree on its end.
     ///
     /// # Errors
-    /// See [`GrantStore::grants`].
+    /// See [`GrantStore::read_data_keys`].
     async fn take_lease(
         &self,
         member: &Member,
@@ -319,7 +323,7 @@ pub trait GrantStore: Send + Sync + fmt::Debug {
     /// Gives a lease back; one that was lost is no error.
     ///
     /// # Errors
-    /// See [`GrantStore::grants`].
+    /// See [`GrantStore::read_data_keys`].
     async fn release_lease(&self, member: &Member, lease: &Lease) -> Result<(), StoreError>;
 
     /// Writes "about to spend the refresh token" into the journal, over any earlier entry.
@@ -353,19 +357,19 @@ pub trait GrantStore: Send + Sync + fmt::Debug {
     /// One member's journal entry.
     ///
     /// # Errors
-    /// See [`GrantStore::grants`].
+    /// See [`GrantStore::read_data_keys`].
     async fn pending(&self, member: &Member) -> Result<Option<Pending>, StoreError>;
 
     /// All journal entries.
     ///
     /// # Errors
-    /// See [`GrantStore::grants`].
+    /// See [`GrantStore::read_data_keys`].
     async fn journal(&self) -> Result<Vec<(Member, Pending)>, StoreError>;
 
     /// Writes something small, to learn whether writing works.
     ///
     /// # Errors
-    /// See [`GrantStore::grants`].
+    /// See [`GrantStore::read_data_keys`].
     async fn probe(&self) -> Result<(), StoreError>;
 
     /// What changes from now on. A slow listener loses the oldest notices and is told so.
@@ -420,7 +424,8 @@ pub trait OperatorStore: Send + Sync + fmt::Debug {
 /// Opens the store and its keys.
 ///
 /// The key file is made only where the store is empty; a store with data and a missing or wrong key
-/// is refused before anything is written.
+/// is refused before anything is written. A large store may still be checked when this returns; if it is damaged, every
+/// question is answered so, and nothing is written.
 ///
 /// # Errors
 /// [`StoreError`].

@@ -25,12 +25,19 @@ use super::{
     scheduler::{Agenda, Planned},
     sealing::Sealing,
 };
-use crate::{exchange::Member, keyring::Fingerprint};
+use crate::{
+    exchange::{Member, Name},
+    keyring::Fingerprint,
+};
 
 mod entry;
+mod packed;
 
 pub(super) use entry::Resting;
 use entry::{Before, Entry, Held};
+
+/// Locks of a map of all members: so many that a start's threads, and the path's, seldom meet at one.
+pub(super) const SHARDS: usize = 64;
 
 fn secs(time: Duration) -> i64 {
     i64::try_from(time.as_secs()).unwrap_or(i64::MAX)
@@ -45,6 +52,10 @@ pub(super) enum Looked {
     /// A grant whose token cannot be used.
     Unusable(Arc<Grant>),
 }
+
+/// The member has another grant, which is open or of another version.
+#[derive(Debug)]
+pub(super) struct OtherThere;
 
 /// A grant as the census sees it.
 pub(super) struct Seen<'a> {
@@ -93,7 +104,7 @@ impl Cache {
         sealing: Arc<Sealing>,
     ) -> Self {
         Self {
-            entries: DashMap::default(),
+            entries: DashMap::with_hasher_and_shard_amount(RandomState::default(), SHARDS),
             ahead_share,
             lag,
             agenda,
@@ -138,7 +149,7 @@ impl Cache {
     pub(super) fn outline(&self, member: &Member) -> Option<Outline> {
         match self.held(member)? {
             Held::Open(grant) => Some(grant.into()),
-            Held::Resting(resting) => self.sealing.outline(member, &resting.row),
+            Held::Resting(resting) => self.sealing.outline(member, &resting.row.unpacked()),
         }
     }
 
@@ -149,7 +160,7 @@ impl Cache {
     /// The grant that rested, which rests no more. One that does not open is served no more, and left as it is in the
     /// store.
     fn opened(&self, member: &Member, resting: &Arc<Resting>) -> Option<Arc<Grant>> {
-        match self.sealing.grant(member, &resting.row) {
+        match self.sealing.grant(member, &resting.row.unpacked()) {
             Ok(grant) => {
                 let grant = Arc::new(grant);
                 if let Some(mut entry) = self.entries.get_mut(member)
@@ -171,24 +182,31 @@ impl Cache {
         }
     }
 
-    /// Serves a grant that nobody has opened, unless there is one for the member: then it comes back.
-    pub(super) fn rest(&self, member: Member, resting: Arc<Resting>) -> Result<(), Arc<Resting>> {
-        let (facts, acquired_at) = (resting.facts, resting.row.acquired_at);
-        let planned = match self.entries.entry(member) {
+    /// Serves a grant that nobody has opened, unless there is one for the member. Gives what is to be planned by
+    /// [`Cache::plan_all`].
+    pub(super) fn rest(
+        &self,
+        member: Member,
+        resting: Arc<Resting>,
+        used_at: Option<i64>,
+    ) -> Result<Option<Planned>, OtherThere> {
+        let (facts, acquired_at) = (resting.facts, resting.acquired_at);
+        match self.entries.entry(member) {
             Place::Occupied(place) => match &place.get().held {
-                Held::Resting(known) if known.row == resting.row => return Ok(()),
-                Held::Open(_) | Held::Resting(_) => return Err(resting),
+                Held::Resting(known) if known.row == resting.row => Ok(None),
+                Held::Open(_) | Held::Resting(_) => Err(OtherThere),
             },
             Place::Vacant(place) => {
                 let renew_at = facts.renew_at(acquired_at, self.ahead_share, spread(place.key()));
-                let entry = place.insert(Entry::resting(resting, renew_at));
-                entry.planned(entry.key())
+                let entry = place.insert(Entry::resting(resting, renew_at, used_at));
+                Ok(entry.planned(entry.key()))
             }
-        };
-        if let Some(planned) = planned {
-            self.agenda.plan(planned);
         }
-        Ok(())
+    }
+
+    /// Plans the renewals of grants that rest.
+    pub(super) fn plan_all(&self, planned: Vec<Planned>) {
+        self.agenda.plan_all(planned);
     }
 
     /// Whether the member's grant is still sealed.
@@ -200,7 +218,7 @@ impl Cache {
     /// Whether the member's grant opens; one that does not is told and served no more. What rests goes on resting.
     pub(super) fn prove(&self, member: &Member) {
         if let Some(Held::Resting(resting)) = self.held(member)
-            && !self.sealing.opens(member, &resting.row)
+            && !self.sealing.opens(member, &resting.row.unpacked())
         {
             let _told = self.opened(member, &resting);
         }
@@ -221,7 +239,9 @@ impl Cache {
             .collect();
         for (member, resting) in all {
             resting.full_name.get_or_init(|| {
-                let profile = self.sealing.kept_profile(&member, &resting.row)?;
+                let profile = self
+                    .sealing
+                    .kept_profile(&member, &resting.row.unpacked())?;
                 profile.name.as_deref().map(Into::into)
             });
         }
@@ -530,8 +550,12 @@ fn is_stuck(old: &Entry, was: &Grant, new: &Grant) -> bool {
 
 /// A number from 0 to 1 that is always the same for a member.
 fn spread(member: &Member) -> f64 {
-    let hash = crc32fast::hash(member.to_string().as_bytes());
-    f64::from(hash) / f64::from(u32::MAX)
+    let mut hash = crc32fast::Hasher::new();
+    // As the member is written, without the text.
+    hash.update(member.name.as_ref().map_or("", Name::as_str).as_bytes());
+    hash.update(b"/");
+    hash.update(member.application.as_str().as_bytes());
+    f64::from(hash.finalize()) / f64::from(u32::MAX)
 }
 
 #[cfg(test)]

@@ -28,7 +28,7 @@ use super::{
     grant::{Grant, Terms},
     investigating::{self, Asked},
     oauth::Endpoint,
-    opening,
+    opening::{self, Read},
     refresher::Flights,
     scheduler::{Agenda, Ahead},
     sealing::Sealing,
@@ -107,7 +107,7 @@ pub(super) fn shared(settings: Settings, on: Foundations) -> Result<Arc<Shared>,
 
 /// Reads everything, and completes what a crash left half done.
 pub(super) async fn load(shared: &Arc<Shared>) -> Result<(), StoreError> {
-    opening::keys(shared, shared.store.data_keys().await?).await?;
+    opening::keys(shared).await?;
     for application in shared.applications.keys() {
         let own = Member {
             application: application.clone(),
@@ -125,22 +125,10 @@ pub(super) async fn load(shared: &Arc<Shared>) -> Result<(), StoreError> {
 /// Follows changes of which nobody knows which they were: members who are gone included.
 async fn catch_up(shared: &Arc<Shared>) -> Result<(), StoreError> {
     // Before the store is read: who comes meanwhile is not taken for gone.
-    let mut gone = shared.cache.members();
-    let (mut reading, mut untagged) = (shared.store.grants(0).await?, Vec::new());
-    loop {
-        for (member, _) in &reading.rows {
-            gone.remove(member);
-        }
-        let opening = opening::grants(shared, reading.rows);
-        let Some(place) = reading.next else {
-            untagged.extend(opening.await?);
-            break;
-        };
-        // The store's thread reads the next page meanwhile.
-        let (opened, next) = tokio::join!(opening, shared.store.grants(place));
-        untagged.extend(opened?);
-        reading = next?;
-    }
+    let known = shared.cache.members();
+    let Read {
+        mut gone, untagged, ..
+    } = opening::grants(shared, known).await?;
     if !untagged.is_empty() {
         let keeping = opening::keep_tags(Arc::clone(shared), untagged);
         shared.house.spawn(keeping);

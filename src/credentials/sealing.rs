@@ -12,6 +12,7 @@ use tracing::error;
 use zeroize::Zeroizing;
 
 use super::{
+    cache::SHARDS,
     grant::{self, Grant, Outline, TokenAnswer},
     profile::Profile,
     verdict::Verdict,
@@ -48,7 +49,7 @@ impl Sealing {
         Self {
             ring,
             live,
-            keys: DashMap::default(),
+            keys: DashMap::with_hasher_and_shard_amount(RandomState::default(), SHARDS),
             wrapping: RwLock::default(),
             rotating: Mutex::default(),
         }

@@ -15,14 +15,14 @@ use tracing::warn;
 
 use super::{
     Application, Refused, Settings,
-    cache::{Cache, Resting},
+    cache::{Cache, OtherThere, Resting},
     cooling::Cooling,
     forecast::Census,
     grant::{Grant, State},
     investigating::Asked,
     oauth::Endpoint,
     refresher::Flights,
-    scheduler::Ahead,
+    scheduler::{Ahead, Planned},
     sealing::Sealing,
     verdict::Context,
 };
@@ -88,16 +88,21 @@ impl Shared {
     }
 
     /// The same of what the start found, which is opened when it is asked for. In memory the member has the name that
-    /// the data keys have already.
-    pub(super) fn rest(&self, member: &Member, row: Row) -> Result<(), Unsealable> {
+    /// the data keys have already. Gives what is to be planned.
+    pub(super) fn rest(&self, member: &Member, row: &Row) -> Result<Option<Planned>, Unsealable> {
         let member = self.sealing.known(member).ok_or(Unsealable)?;
-        let resting = Resting::new(&member, row).ok_or(Unsealable)?;
-        match self.cache.rest(member.clone(), Arc::new(resting)) {
-            Ok(()) if self.sealing.known(&member).is_none() => self.cache.forget(&member),
-            Ok(()) => {}
-            Err(other) => self.serve(&member, self.sealing.grant(&member, &other.row)?),
+        let resting = Arc::new(Resting::new(&member, row).ok_or(Unsealable)?);
+        match self.cache.rest(member.clone(), resting, row.used_at) {
+            Ok(_) if self.sealing.known(&member).is_none() => {
+                self.cache.forget(&member);
+                Ok(None)
+            }
+            Ok(planned) => Ok(planned),
+            Err(OtherThere) => {
+                self.serve(&member, self.sealing.grant(&member, row)?);
+                Ok(None)
+            }
         }
-        Ok(())
     }
 
     /// Says once that nobody knows the answer to a renewal, and what `then` follows from it.

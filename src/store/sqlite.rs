@@ -4,7 +4,7 @@
 //! ones at a power cut); questions wait in a bounded queue and never on the path.
 
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -19,8 +19,8 @@ use rusqlite::Connection;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use super::{
-    Change, GrantPage, GrantStore, KeyStore, Lease, OperatorStore, Pending, Rewrapped, Row,
-    StoreError, Tagged,
+    Change, GrantStore, KeyStore, Lease, OperatorStore, Pending, Rewrapped, Row, Shown, StoreError,
+    Tagged,
 };
 use crate::{
     callers::Key,
@@ -36,8 +36,11 @@ mod marks;
 mod opening;
 mod operators;
 mod outbox;
+mod reading;
 mod rows;
 mod wraps;
+
+use opening::Opening;
 
 /// Questions that may wait for the thread; beyond, those who ask wait.
 const QUEUE: usize = 256;
@@ -48,11 +51,13 @@ const CLOSING: Duration = Duration::from_secs(2);
 /// Change notices a slow listener may be behind.
 const NOTICES: usize = 1024;
 
-type Job = Box<dyn FnOnce(&mut Connection) + Send>;
+/// A question to the file, or to nothing where it was not opened.
+type Job = Box<dyn FnOnce(Result<&mut Connection, &StoreError>) + Send>;
 
 /// The door to the thread that owns the file.
 #[derive(Debug)]
 pub(super) struct Sqlite {
+    path: PathBuf,
     jobs: mpsc::Sender<Job>,
     changes: broadcast::Sender<Change>,
     clock: Clock,
@@ -80,27 +85,35 @@ impl Drop for Closing {
 
 impl Sqlite {
     /// Opens the file and its key file, or refuses both before writing anything.
+    ///
+    /// A large file is still checked when this returns. Until then it is not written to, and every question but
+    /// [`GrantStore::read_data_keys`] and [`GrantStore::read_grants`] waits; if it is damaged, all are answered so.
     pub(super) fn open(
         path: &Path,
         keys: &KeySource,
         clock: Clock,
     ) -> Result<(Self, KeyRing), StoreError> {
-        let (mut connection, ring) = opening::open(path, keys)?;
-        let (jobs, mut queue) = mpsc::channel::<Job>(QUEUE);
-        let (closed, closing) = blocking::channel();
-        let serve = move || {
-            while let Some(job) = queue.blocking_recv() {
-                job(&mut connection);
-            }
-            drop(connection);
-            drop(closed);
+        Self::of(opening::begin(path, keys)?, path, clock)
+    }
+
+    fn of(opening: Opening, path: &Path, clock: Clock) -> Result<(Self, KeyRing), StoreError> {
+        let ring = opening.ring().clone();
+        let file = match opening.is_checking() {
+            true => File::Checking(opening),
+            false => File::Open(opening.finish()?),
         };
+        let (jobs, queue) = mpsc::channel::<Job>(QUEUE);
+        let (closed, closing) = blocking::channel();
         thread::Builder::new()
             .name("linkgate-store".to_owned())
-            .spawn(serve)
+            .spawn(move || {
+                file.serve(queue);
+                drop(closed);
+            })
             .map_err(|error| StoreError::Unavailable(error.to_string()))?;
         let (changes, _) = broadcast::channel(NOTICES);
         let store = Self {
+            path: path.to_owned(),
             jobs,
             changes,
             clock,
@@ -111,6 +124,25 @@ impl Sqlite {
         Ok((store, ring))
     }
 
+    /// Has `read` read the file beside the thread, even while the file is still checked.
+    async fn beside<F>(&self, read: F) -> Result<(), StoreError>
+    where
+        F: FnOnce(&Path) -> Result<(), StoreError> + Send + 'static,
+    {
+        let path = self.path.clone();
+        let reading = tokio::task::spawn_blocking(move || read(&path)).await;
+        let read = reading.unwrap_or_else(|panic| Err(StoreError::Unavailable(panic.to_string())));
+        if read.is_err() {
+            self.is_whole().await?;
+        }
+        read
+    }
+
+    /// Waits for the check of the file. What it says comes before what else went wrong in reading it.
+    async fn is_whole(&self) -> Result<(), StoreError> {
+        self.ask(|_| Ok(())).await
+    }
+
     /// Has the thread answer `question`. If the asker goes away, the question is answered all the
     /// same: a write is never half asked.
     async fn ask<T, F>(&self, question: F) -> Result<T, StoreError>
@@ -119,9 +151,10 @@ impl Sqlite {
         F: FnOnce(&mut Connection) -> Result<T, StoreError> + Send + 'static,
     {
         let (answer, answered) = oneshot::channel();
-        let job: Job = Box::new(move |connection| {
+        let job: Job = Box::new(move |file| {
+            let answered = file.map_err(Clone::clone).and_then(question);
             // The asker may have left; the write stands.
-            drop(answer.send(question(connection)));
+            drop(answer.send(answered));
         });
         let gone = || StoreError::Unavailable("the store's thread has ended".to_owned());
         self.jobs.send(job).await.map_err(|_| gone())?;
@@ -142,9 +175,10 @@ impl Sqlite {
                 // Closing the file empties the log too.
                 let Some(jobs) = jobs.upgrade() else { return };
                 let (answer, answered) = oneshot::channel();
-                let job: Job = Box::new(move |connection| {
+                let job: Job = Box::new(move |file| {
+                    let wiped = file.map_err(Clone::clone).and_then(|file| rows::wipe(file));
                     // Nobody asks any more where the runtime has ended.
-                    drop(answer.send(rows::wipe(connection)));
+                    drop(answer.send(wiped));
                 });
                 if jobs.send(job).await.is_err() {
                     return;
@@ -163,6 +197,25 @@ impl Sqlite {
     }
 }
 
+/// What the thread owns.
+enum File {
+    Open(Connection),
+    Checking(Opening),
+}
+
+impl File {
+    /// Answers all questions until nobody can ask any more.
+    fn serve(self, mut queue: mpsc::Receiver<Job>) {
+        let mut opened = match self {
+            Self::Open(connection) => Ok(connection),
+            Self::Checking(opening) => opening.finish(),
+        };
+        while let Some(job) = queue.blocking_recv() {
+            job(opened.as_mut().map_err(|error| &*error));
+        }
+    }
+}
+
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
         // SQLite's words name tables and files, never values.
@@ -172,9 +225,15 @@ impl From<rusqlite::Error> for StoreError {
 
 #[async_trait]
 impl GrantStore for Sqlite {
-    async fn grants(&self, place: i64) -> Result<GrantPage, StoreError> {
-        self.ask(move |connection| rows::page(connection, place, rows::PAGE))
+    async fn read_data_keys(&self, show: Shown<Vec<u8>>) -> Result<(), StoreError> {
+        self.beside(move |path| reading::data_keys(path, &*show))
             .await
+    }
+
+    async fn read_grants(&self, show: Shown<Row>) -> Result<(), StoreError> {
+        self.beside(move |path| reading::grants(path, &*show))
+            .await?;
+        self.is_whole().await
     }
 
     async fn grant(&self, member: &Member) -> Result<Option<Row>, StoreError> {

@@ -1,5 +1,7 @@
 //! What every store must do. Each home runs all of it.
 
+use std::sync::Mutex;
+
 use super::*;
 use crate::{
     callers::{Callers, Covers, Terms},
@@ -106,14 +108,13 @@ async fn rows_are_saved_by_compare_and_set(store: &dyn Store) {
     assert_eq!(all(store).await, [(own, row(1)), (ada, changed)]);
 }
 
-/// All grants, page by page, in order of their members.
+/// All grants, in order of their members.
 async fn all(store: &dyn Store) -> Vec<(Member, Row)> {
-    let (mut all, mut place) = (Vec::new(), Some(0));
-    while let Some(from) = place {
-        let page = store.grants(from).await.unwrap();
-        all.extend(page.rows);
-        place = page.next;
-    }
+    let all: Arc<Mutex<Vec<(Member, Row)>>> = Arc::default();
+    let seen = Arc::clone(&all);
+    let show = move |member, row| seen.lock().unwrap().push((member, row));
+    store.read_grants(Arc::new(show)).await.unwrap();
+    let mut all = std::mem::take(&mut *all.lock().unwrap());
     all.sort_by(|a, b| a.0.cmp(&b.0));
     all
 }

@@ -16,6 +16,7 @@ use super::{
         grant::{self, Facts, Grant},
         scheduler::Planned,
     },
+    packed::Packed,
     secs,
 };
 use crate::{exchange::Member, keyring::Fingerprint, store::Row};
@@ -24,18 +25,22 @@ use crate::{exchange::Member, keyring::Fingerprint, store::Row};
 /// (8 µs of CPU for two tokens of 500 characters, and their fingerprints) and memory its copy.
 #[derive(Debug)]
 pub(in crate::credentials) struct Resting {
-    pub(in crate::credentials) row: Row,
-    pub(in crate::credentials) facts: Facts,
+    pub(super) row: Packed,
+    pub(super) facts: Facts,
+    pub(super) version: i64,
+    pub(super) acquired_at: i64,
     /// The member's real name, once somebody searched for names.
     pub(super) full_name: OnceLock<Option<Box<str>>>,
 }
 
 impl Resting {
     /// None where the row names no state that is known here.
-    pub(in crate::credentials) fn new(member: &Member, row: Row) -> Option<Self> {
+    pub(in crate::credentials) fn new(member: &Member, row: &Row) -> Option<Self> {
         Some(Self {
-            facts: grant::facts_of(member, &row)?,
-            row,
+            facts: grant::facts_of(member, row)?,
+            version: row.version,
+            acquired_at: row.acquired_at,
+            row: Packed::new(row),
             full_name: OnceLock::new(),
         })
     }
@@ -59,14 +64,14 @@ impl Held {
     pub(super) fn version(&self) -> i64 {
         match self {
             Self::Open(grant) => grant.version,
-            Self::Resting(resting) => resting.row.version,
+            Self::Resting(resting) => resting.version,
         }
     }
 
     pub(super) fn urn(&self) -> Option<&str> {
         match self {
             Self::Open(grant) => grant.urn.as_deref(),
-            Self::Resting(resting) => resting.row.urn.as_deref(),
+            Self::Resting(resting) => resting.row.urn(),
         }
     }
 
@@ -125,8 +130,12 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    pub(super) fn resting(resting: Arc<Resting>, renew_at: Option<i64>) -> Self {
-        let kept_use = resting.row.used_at.unwrap_or_default();
+    pub(super) fn resting(
+        resting: Arc<Resting>,
+        renew_at: Option<i64>,
+        used_at: Option<i64>,
+    ) -> Self {
+        let kept_use = used_at.unwrap_or_default();
         Self {
             held: Held::Resting(resting),
             before: None,

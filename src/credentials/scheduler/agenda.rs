@@ -89,6 +89,22 @@ impl Agenda {
         }
     }
 
+    /// Puts very many in: those that a start finds.
+    pub(in crate::credentials) fn plan_all(&self, all: Vec<Planned>) {
+        let mut heaps: BTreeMap<Name, Vec<Reverse<Planned>>> = BTreeMap::new();
+        for planned in all {
+            let heap = heaps.entry(planned.member.application.clone());
+            heap.or_default().push(Reverse(planned));
+        }
+        let mut lanes = self.lanes();
+        for (name, heap) in heaps {
+            let mut heap = BinaryHeap::from(heap);
+            self.lane(&mut lanes, &name).heap.append(&mut heap);
+        }
+        drop(lanes);
+        self.wake();
+    }
+
     /// Has the scheduler look again.
     pub(in crate::credentials) fn wake(&self) {
         self.changed.notify_one();
@@ -233,6 +249,22 @@ mod tests {
             .collect();
         assert_eq!(due, [10, 20]);
         assert_eq!(agenda.len(), 2);
+    }
+
+    #[tokio::test]
+    async fn very_many_at_once_are_planned_as_one_by_one() {
+        let agenda = Agenda::new(4);
+        agenda.plan(planned(20, "b", "default"));
+        let more = [(30, "c", "default"), (5, "x", "ads"), (10, "a", "default")];
+
+        agenda.plan_all(more.map(|(due, name, of)| planned(due, name, of)).into());
+
+        agenda.changed().await;
+        assert_eq!(agenda.first_due(&"ads".parse().unwrap()), Some(5));
+        let due: Vec<i64> = std::iter::from_fn(|| agenda.take_due(&default(), 30))
+            .map(|planned| planned.due)
+            .collect();
+        assert_eq!(due, [10, 20, 30]);
     }
 
     #[tokio::test]

@@ -1,11 +1,14 @@
 //! Opening the file: looked at read-only first, so that a refusal has written nothing.
+//!
+//! **Invariant:** a file is opened for writing once SQLite's integrity check found it whole, and never before.
 
 use std::{
-    fs::{self, DirBuilder, OpenOptions},
-    io,
+    fs::{self, DirBuilder, File, OpenOptions},
+    io::{self, Read as _},
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
     sync::Arc,
+    thread,
     time::Duration,
 };
 
@@ -26,72 +29,187 @@ const MIGRATIONS: [&str; 6] = [
 /// Another process may hold the file for a moment, a backup for instance.
 const BUSY: Duration = Duration::from_secs(5);
 
+/// More than SQLite's own limit, 2 GiB: what is beyond is copied.
+const MAPPED_BYTES: i64 = 1 << 40;
+/// A file that is checked and read in less than a tenth of a second, together: one after the other is simple.
+const SMALL_BYTES: u64 = 64 << 20;
+
 /// What was found before anything was opened for writing.
 enum Found {
     /// No file, or one without content.
     Nothing,
     /// A store, with the value that tells its key.
-    Store { check_value: Vec<u8> },
+    Store { check_value: Vec<u8>, layout: i64 },
 }
 
-/// Opens `path` and decides about the key file.
-pub(super) fn open(path: &Path, keys: &KeySource) -> Result<(Connection, KeyRing), StoreError> {
-    let unusable = |error: KeyFileError| StoreError::KeyFile(Arc::new(error));
-    let found = look(path)?;
-    let ring = match &found {
-        Found::Nothing => keys.load_or_create().map_err(unusable)?,
-        Found::Store { check_value } => {
-            let ring = keys.load().map_err(unusable)?;
-            let ring = ring.ok_or_else(|| StoreError::MissingKey {
-                keys: keys.to_string(),
-            })?;
-            if !ring.matches(check_value) {
-                return Err(StoreError::WrongKey {
-                    keys: keys.to_string(),
-                    needed: KeyRing::key_of(check_value).unwrap_or("?").to_owned(),
-                });
-            }
-            ring
-        }
+/// A file that was looked at, and not opened for writing yet.
+pub(super) struct Opening {
+    path: PathBuf,
+    ring: KeyRing,
+    /// None once it is over.
+    check: Option<Check>,
+}
+
+/// Looks at `path` and decides about the key file. Nothing is written but a key file for a store that is empty.
+pub(super) fn begin(path: &Path, keys: &KeySource) -> Result<Opening, StoreError> {
+    begin_beside(path, keys, SMALL_BYTES)
+}
+
+/// The same, where a file of more than `small` bytes is checked beside what follows.
+pub(super) fn begin_beside(
+    path: &Path,
+    keys: &KeySource,
+    small: u64,
+) -> Result<Opening, StoreError> {
+    let size = match fs::metadata(path) {
+        Ok(metadata) => metadata.len(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
+        Err(error) => return Err(unavailable(path, &error)),
     };
-    for file in files_of(path) {
-        narrow(&file).map_err(|error| unavailable(&file, &error))?;
+    let mut check = match size {
+        0 => None,
+        _ if size <= small => check(path).map(|()| None)?,
+        _ => Some(Check::begin(path)?),
+    };
+    let looked = match size {
+        0 => Ok(Found::Nothing),
+        _ => look(path),
+    };
+    let is_as_now =
+        |found: &Found| matches!(found, Found::Store { layout, .. } if *layout == known_layout());
+    // Of all that is not as it should be, damage is told first.
+    if !looked.as_ref().is_ok_and(is_as_now)
+        && let Some(check) = check.take()
+    {
+        check.verdict()?;
     }
-    make_private(path).map_err(|error| unavailable(path, &error))?;
-    let mut connection = Connection::open(path)?;
-    connection.busy_timeout(BUSY)?;
-    connection.pragma_update(None, "journal_mode", "WAL")?;
-    connection.pragma_update(None, "synchronous", "FULL")?;
-    connection.pragma_update(None, "foreign_keys", true)?;
-    // What is forgotten shall be gone from the file, not only from its index.
-    connection.pragma_update(None, "secure_delete", true)?;
-    migrate(&mut connection, &ring)?;
-    // The lock on the data folder says we are alone, so whoever held a lease is dead.
-    connection.execute("UPDATE leases SET until_micros = 0", [])?;
-    Ok((connection, ring))
+    let ring = ring_for(&looked?, keys);
+    if ring.is_err()
+        && let Some(check) = check.take()
+    {
+        check.verdict()?;
+    }
+    Ok(Opening {
+        path: path.to_owned(),
+        ring: ring?,
+        check,
+    })
+}
+
+impl Opening {
+    pub(super) fn ring(&self) -> &KeyRing {
+        &self.ring
+    }
+
+    /// Whether the file is still being checked: [`Opening::finish`] waits for that.
+    pub(super) fn is_checking(&self) -> bool {
+        self.check.is_some()
+    }
+
+    /// Opens the file for writing, if it is whole.
+    pub(super) fn finish(self) -> Result<Connection, StoreError> {
+        let (path, ring) = (&self.path, &self.ring);
+        if let Some(check) = self.check {
+            check.verdict()?;
+        }
+        for file in files_of(path) {
+            narrow(&file).map_err(|error| unavailable(&file, &error))?;
+        }
+        make_private(path).map_err(|error| unavailable(path, &error))?;
+        let mut connection = Connection::open(path)?;
+        connection.busy_timeout(BUSY)?;
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        connection.pragma_update(None, "foreign_keys", true)?;
+        // What is forgotten shall be gone from the file, not only from its index.
+        connection.pragma_update(None, "secure_delete", true)?;
+        migrate(&mut connection, ring)?;
+        // The lock on the data folder says we are alone, so whoever held a lease is dead.
+        connection.execute("UPDATE leases SET until_micros = 0", [])?;
+        Ok(connection)
+    }
+}
+
+/// The keys of what was found.
+fn ring_for(found: &Found, keys: &KeySource) -> Result<KeyRing, StoreError> {
+    let unusable = |error: KeyFileError| StoreError::KeyFile(Arc::new(error));
+    let Found::Store { check_value, .. } = found else {
+        return keys.load_or_create().map_err(unusable);
+    };
+    let ring = keys.load().map_err(unusable)?;
+    let ring = ring.ok_or_else(|| StoreError::MissingKey {
+        keys: keys.to_string(),
+    })?;
+    match ring.matches(check_value) {
+        true => Ok(ring),
+        false => Err(StoreError::WrongKey {
+            keys: keys.to_string(),
+            needed: KeyRing::key_of(check_value).unwrap_or("?").to_owned(),
+        }),
+    }
+}
+
+/// Opens the file so that nothing can be written to it.
+pub(super) fn read_only(path: &Path) -> Result<Connection, StoreError> {
+    let judged = |error: rusqlite::Error| judge(path, &error);
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(judged)?;
+    connection.busy_timeout(BUSY).map_err(judged)?;
+    Ok(connection)
+}
+
+/// A check of the whole file, on a thread of its own.
+struct Check(thread::JoinHandle<Result<(), StoreError>>);
+
+impl Check {
+    fn begin(path: &Path) -> Result<Self, StoreError> {
+        let path = path.to_owned();
+        thread::Builder::new()
+            .name("linkgate-check".to_owned())
+            .spawn(move || check(&path))
+            .map(Self)
+            .map_err(|error| StoreError::Unavailable(error.to_string()))
+    }
+
+    /// Waits until it is over.
+    fn verdict(self) -> Result<(), StoreError> {
+        self.0.join().unwrap_or_else(|_panic| {
+            let words = "the check of the store did not end";
+            Err(StoreError::Unavailable(words.to_owned()))
+        })
+    }
+}
+
+/// Whether the whole file is as SQLite writes it.
+///
+/// It is checked in place, which takes half of the time of copying each page. A page in place that the disk does not give
+/// would end the process without a word: so all of it is read before, which says so.
+fn check(path: &Path) -> Result<(), StoreError> {
+    read_through(path).map_err(|error| unavailable(path, &error))?;
+    let judged = |error: rusqlite::Error| judge(path, &error);
+    let connection = read_only(path)?;
+    connection
+        .pragma_update(None, "mmap_size", MAPPED_BYTES)
+        .map_err(judged)?;
+    let question = "PRAGMA integrity_check(1)";
+    let verdict: String = connection
+        .query_row(question, [], |row| row.get(0))
+        .map_err(judged)?;
+    match verdict.as_str() {
+        "ok" => Ok(()),
+        _ => Err(corrupt(path, verdict)),
+    }
+}
+
+fn read_through(path: &Path) -> io::Result<()> {
+    let (mut file, mut piece) = (File::open(path)?, vec![0; 1 << 20]);
+    while file.read(&mut piece)? > 0 {}
+    Ok(())
 }
 
 fn look(path: &Path) -> Result<Found, StoreError> {
-    match fs::metadata(path) {
-        Ok(metadata) if metadata.len() > 0 => {}
-        Ok(_) => return Ok(Found::Nothing),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Nothing),
-        Err(error) => return Err(unavailable(path, &error)),
-    }
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let judged = |error: rusqlite::Error| judge(path, &error);
-    let connection = Connection::open_with_flags(path, flags).map_err(judged)?;
-    connection.busy_timeout(BUSY).map_err(judged)?;
-    let corrupt = |reason: String| StoreError::Corrupt {
-        path: path.to_owned(),
-        reason,
-    };
-    let verdict: String = connection
-        .query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))
-        .map_err(judged)?;
-    if verdict != "ok" {
-        return Err(corrupt(verdict));
-    }
+    let connection = read_only(path)?;
     let layout = layout(&connection).map_err(judged)?;
     if layout > known_layout() {
         return Err(StoreError::Newer {
@@ -104,7 +222,7 @@ fn look(path: &Path) -> Result<Found, StoreError> {
         let count = "SELECT count(*) FROM sqlite_schema";
         return match connection.query_row(count, [], |row| row.get::<_, i64>(0)) {
             Ok(0) => Ok(Found::Nothing),
-            Ok(_) => Err(corrupt("another program's tables".to_owned())),
+            Ok(_) => Err(corrupt(path, "another program's tables".to_owned())),
             Err(error) => Err(judged(error)),
         };
     }
@@ -113,16 +231,25 @@ fn look(path: &Path) -> Result<Found, StoreError> {
         .query_row(question, [], |row| row.get(0))
         .optional()
         .map_err(judged)?
-        .ok_or_else(|| corrupt("its check value is gone".to_owned()))?;
-    Ok(Found::Store { check_value })
+        .ok_or_else(|| corrupt(path, "its check value is gone".to_owned()))?;
+    Ok(Found::Store {
+        check_value,
+        layout,
+    })
+}
+
+fn corrupt(path: &Path, reason: String) -> StoreError {
+    StoreError::Corrupt {
+        path: path.to_owned(),
+        reason,
+    }
 }
 
 fn judge(path: &Path, error: &rusqlite::Error) -> StoreError {
     match error.sqlite_error_code() {
-        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => StoreError::Corrupt {
-            path: path.to_owned(),
-            reason: error.to_string(),
-        },
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+            corrupt(path, error.to_string())
+        }
         _ => unavailable(path, error),
     }
 }

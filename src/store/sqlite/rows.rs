@@ -4,20 +4,16 @@ use std::borrow::Cow;
 
 use rusqlite::{Connection, OptionalExtension as _, named_params, params};
 
-use super::{GrantPage, Lease, Row, StoreError, Tagged, leases};
+use super::{Lease, Row, StoreError, Tagged, leases};
 use crate::{
     exchange::{Member, Name},
     keyring::Tag,
 };
 
-/// Grants that are read in one go: some milliseconds, in which nobody else is answered, and a few MiB.
-pub(super) const PAGE: usize = 4096;
-
-const COLUMNS: &str = "application, member, version, access, refresh, state, ended_at, \
+/// What [`row_of`] reads, behind the member's two.
+pub(super) const COLUMNS: &str = "application, member, version, access, refresh, state, ended_at, \
     acquired_at, issued_at, access_expires_at, refresh_expires_at, scopes, urn, renewals, \
     renewed_at, used_at, profile, verdict, access_tag, refresh_tag";
-/// Where the row's number stands, if it is asked for behind them.
-const NUMBER: usize = 20;
 
 /// The member column: empty for an application's own token.
 pub(super) fn member_column(member: &Member) -> &str {
@@ -33,14 +29,21 @@ fn name(at: usize, text: &str) -> rusqlite::Result<Name> {
 
 /// The member of a row's first two columns.
 pub(super) fn member_of(row: &rusqlite::Row<'_>) -> rusqlite::Result<Member> {
-    member_in(application_of(row, None)?, row)
+    member_after(None, row)
 }
 
-/// The same where the application is known.
-fn member_in(application: Name, row: &rusqlite::Row<'_>) -> rusqlite::Result<Member> {
+/// The same of a row behind one of the application `before`: one name for all that follow each other in one application.
+pub(super) fn member_after(
+    before: Option<&Name>,
+    row: &rusqlite::Row<'_>,
+) -> rusqlite::Result<Member> {
+    let application = row.get_ref(0)?.as_str()?;
     let member = row.get_ref(1)?.as_str()?;
     Ok(Member {
-        application,
+        application: match before.filter(|before| before.as_str() == application) {
+            Some(before) => before.clone(),
+            None => name(0, application)?,
+        },
         name: match member.is_empty() {
             true => None,
             false => Some(name(1, member)?),
@@ -48,17 +51,8 @@ fn member_in(application: Name, row: &rusqlite::Row<'_>) -> rusqlite::Result<Mem
     })
 }
 
-/// The application of a row: one name for all that follow each other in one application.
-fn application_of(row: &rusqlite::Row<'_>, before: Option<&Name>) -> rusqlite::Result<Name> {
-    let text = row.get_ref(0)?.as_str()?;
-    match before.filter(|before| before.as_str() == text) {
-        Some(before) => Ok(before.clone()),
-        None => name(0, text),
-    }
-}
-
 /// The row in [`COLUMNS`], by their numbers: to look each name up took a third of a start's reading.
-fn row_of(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
+pub(super) fn row_of(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
     let tag = |number: Option<i64>| number.map(Tag::from_stored);
     Ok(Row {
         version: row.get(2)?,
@@ -84,32 +78,6 @@ fn row_of(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
         access_tag: tag(row.get(18)?),
         refresh_tag: tag(row.get(19)?),
     })
-}
-
-/// At most `limit` grants after the row of that number.
-pub(super) fn page(
-    connection: &Connection,
-    after: i64,
-    limit: usize,
-) -> Result<GrantPage, StoreError> {
-    let question =
-        format!("SELECT {COLUMNS}, rowid FROM grants WHERE rowid > ?1 ORDER BY rowid LIMIT ?2");
-    let mut statement = connection.prepare_cached(&question)?;
-    let most = i64::try_from(limit).unwrap_or(i64::MAX);
-    let mut found = statement.query(params![after, most])?;
-    let mut page = GrantPage {
-        rows: Vec::with_capacity(limit),
-        next: None,
-    };
-    let mut last = None;
-    while let Some(row) = found.next()? {
-        let before = page.rows.last().map(|(member, _)| &member.application);
-        let application = application_of(row, before)?;
-        page.rows.push((member_in(application, row)?, row_of(row)?));
-        last = Some(row.get(NUMBER)?);
-    }
-    page.next = last.filter(|_| page.rows.len() == limit);
-    Ok(page)
 }
 
 /// One member's grant.

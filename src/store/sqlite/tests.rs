@@ -1,6 +1,6 @@
 //! The suite on SQLite, and what only a file can go through.
 
-use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf};
+use std::{fs, os::unix::fs::PermissionsExt as _};
 
 use tempfile::TempDir;
 
@@ -238,7 +238,7 @@ async fn a_reader_in_the_way_postpones_the_wiping_and_fails_nothing() {
 }
 
 #[tokio::test]
-async fn pages_give_each_grant_once_also_where_some_are_gone() {
+async fn each_row_is_shown_once_also_where_some_are_gone() {
     let files = files();
     let (store, _) = files.open().await.unwrap();
     let names = ["a", "b", "c", "d", "e", "f", "g"];
@@ -247,23 +247,136 @@ async fn pages_give_each_grant_once_also_where_some_are_gone() {
     }
     store.forget(&suite::member("c")).await.unwrap();
     drop(store);
-    let connection = Connection::open(&files.db).unwrap();
 
-    for limit in 1..=7 {
-        let (mut seen, mut place, mut pages) = (Vec::new(), Some(0), 0);
-        while let Some(from) = place {
-            let page = rows::page(&connection, from, limit).unwrap();
-            assert!(page.rows.len() <= limit);
-            seen.extend(page.rows.into_iter().map(|(member, _)| member));
-            (place, pages) = (page.next, pages + 1);
-        }
+    for share in 1..=8 {
+        let seen = Mutex::new(Vec::new());
+        reading::shown(&files.db, share, &|member| {
+            seen.lock().unwrap().push(member);
+        })
+        .unwrap();
 
+        let mut seen = seen.into_inner().unwrap();
+        seen.sort();
         let left = names.into_iter().filter(|name| *name != "c");
         let expected: Vec<Member> = left.map(suite::member).collect();
-        assert_eq!(seen, expected, "{limit} to a page");
-        // The last page is full where they go in evenly: an empty one follows.
-        assert_eq!(pages, 6 / limit + 1, "{limit} to a page");
+        assert_eq!(seen, expected, "{share} in one go");
     }
+}
+
+#[test]
+fn numbers_that_lie_far_apart_make_no_more_shares() {
+    let file = Connection::open_in_memory().unwrap();
+    let numbers = "CREATE TABLE few (x); INSERT INTO few (rowid) VALUES (?1), (7), (?2)";
+    let numbers = numbers.replace("?1", &i64::MIN.to_string());
+    let numbers = numbers.replace("?2", &i64::MAX.to_string());
+    file.execute_batch(&numbers).unwrap();
+
+    let shares = reading::shares(&file, "few", 4096).unwrap();
+
+    assert!(shares.len() <= 1025, "{}", shares.len());
+    let holders = |number| {
+        shares
+            .iter()
+            .filter(|share| share.contains(&number))
+            .count()
+    };
+    assert_eq!([i64::MIN, 7, i64::MAX].map(holders), [1, 1, 1]);
+}
+
+#[tokio::test]
+async fn a_row_that_cannot_be_taken_in_at_all_is_an_error() {
+    let files = Files::filled().await;
+    let (store, _) = files.open().await.unwrap();
+
+    let show = |_, _| panic!("what the store holds is impossible");
+    let read = store.read_grants(Arc::new(show)).await;
+
+    assert!(matches!(read, Err(StoreError::Unavailable(_))), "{read:?}");
+}
+
+impl Files {
+    /// Opens the store as if it were a large one: it is checked beside.
+    fn open_large(&self) -> Result<(Sqlite, KeyRing), StoreError> {
+        let opening = opening::begin_beside(&self.db, &(&self.key).into(), 0)?;
+        Sqlite::of(opening, &self.db, Clock::system())
+    }
+
+    /// What every file of the store holds.
+    fn contents(&self) -> Vec<Vec<u8>> {
+        [&self.db, &self.key]
+            .map(|file| fs::read(file).unwrap())
+            .into()
+    }
+}
+
+#[tokio::test]
+async fn a_large_store_is_read_beside_its_check_and_then_does_what_every_store_must() {
+    let files = Files::filled().await;
+    let (store, _) = files.open_large().unwrap();
+
+    let keys = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&keys);
+    let show = move |member, key| seen.lock().unwrap().push((member, key));
+    store.read_data_keys(Arc::new(show)).await.unwrap();
+
+    let ada = suite::member("ada");
+    assert_eq!(*keys.lock().unwrap(), [(ada.clone(), vec![1_u8])]);
+    assert_eq!(store.grant(&ada).await.unwrap(), Some(suite::row(1)));
+    assert!(store.forget(&ada).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_large_store_that_is_damaged_answers_nothing_and_is_left_as_it_is() {
+    for offset in [4096, 5 * 4096, 9 * 4096] {
+        let files = Files::filled().await;
+        let mut content = fs::read(&files.db).unwrap();
+        content[offset..offset + 3000].fill(0xff);
+        fs::write(&files.db, &content).unwrap();
+        let before = files.contents();
+
+        let told = match files.open_large() {
+            Err(error) => vec![error],
+            Ok((store, _)) => vec![
+                store.read_grants(Arc::new(|_, _| {})).await.unwrap_err(),
+                store.journal().await.unwrap_err(),
+                store.probe().await.unwrap_err(),
+            ],
+        };
+
+        for error in told {
+            assert!(
+                matches!(error, StoreError::Corrupt { .. }),
+                "{offset}: {error}"
+            );
+        }
+        assert_eq!(files.contents(), before, "{offset}");
+    }
+}
+
+#[tokio::test]
+async fn a_large_store_with_anothers_keys_is_refused_at_once() {
+    let files = Files::filled().await;
+    fs::remove_file(&files.key).unwrap();
+    KeyRing::create_file(&files.key).unwrap();
+
+    let refused = files.open_large().unwrap_err();
+
+    assert!(matches!(refused, StoreError::WrongKey { .. }), "{refused}");
+}
+
+#[tokio::test]
+async fn a_large_store_of_an_earlier_layout_is_checked_first() {
+    let files = Files::filled().await;
+    let before = Connection::open(&files.db).unwrap();
+    before
+        .execute_batch("ALTER TABLE grants DROP COLUMN access_tag; ALTER TABLE grants DROP COLUMN refresh_tag; PRAGMA user_version = 5;")
+        .unwrap();
+    drop(before);
+
+    let opening = opening::begin_beside(&files.db, &(&files.key).into(), 0).unwrap();
+
+    assert!(!opening.is_checking());
+    assert!(opening.finish().is_ok());
 }
 
 #[tokio::test]
