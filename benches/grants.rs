@@ -3,16 +3,20 @@
 //! **Invariant:** nobody is called; what is imported is neither asked about nor renewed.
 //! **Neighbours:** included by `fill` and by `micro`.
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use linkgate::{
     clock::Clock,
     credentials::{Application, Credentials, Foundations, Settings},
     dial::{self, Dialer},
     exchange::Member,
-    keyring::LiveSecrets,
+    keyring::{KeyRing, LiveSecrets},
     metrics::Metrics,
-    store,
+    store::{self, GrantStore, Store},
 };
 
 /// Characters of each token.
@@ -43,11 +47,23 @@ fn answer(n: u64, life: u64) -> String {
     )
 }
 
-/// Credentials over the folder, which call nobody: nothing is renewed here. What is imported by them came
-/// so long ago.
-pub(crate) async fn credentials(folder: &Path, age: Duration) -> anyhow::Result<Credentials> {
-    let url = format!("sqlite:{}", folder.join("linkgate.db").display());
-    let (store, ring) = store::open(&url, folder.join("linkgate.key").as_path()).await?;
+/// The store's file in the folder.
+pub(crate) fn file(folder: &Path) -> PathBuf {
+    folder.join("linkgate.db")
+}
+
+/// The folder's store.
+pub(crate) async fn opened(folder: &Path) -> anyhow::Result<(Arc<dyn Store>, KeyRing)> {
+    let url = format!("sqlite:{}", file(folder).display());
+    Ok(store::open(&url, folder.join("linkgate.key").as_path()).await?)
+}
+
+/// Credentials over a store, which call nobody: nothing is renewed here. What is imported by them came so long ago.
+pub(crate) async fn credentials(
+    store: Arc<dyn GrantStore>,
+    ring: KeyRing,
+    age: Duration,
+) -> anyhow::Result<Credentials> {
     let clock = Clock::system();
     clock.set_back(age);
     let nowhere = "http://127.0.0.1:9";

@@ -56,8 +56,9 @@ pub(crate) fn tokens(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("token");
     for count in [1, 10_000] {
         let folder = tempfile::tempdir().unwrap();
+        let (store, ring) = runtime.block_on(grants::opened(folder.path())).unwrap();
         let credentials = runtime
-            .block_on(grants::credentials(folder.path(), Duration::ZERO))
+            .block_on(grants::credentials(store, ring, Duration::ZERO))
             .unwrap();
         runtime.block_on(async {
             for n in 0..count {
