@@ -23,8 +23,9 @@ use crate::support::{
 
 /// Steps after which a flood that must end its connection has failed to.
 const TOO_MANY: u32 = 2_000;
-/// Resident memory that a flood may add, in KiB: allocators round up, and records are written beside it.
-const SPARE_KIB: u64 = 2 * 1024;
+/// Resident memory that a flood may add, in KiB: the allocator takes 64 for each size on each thread, and records are
+/// written beside it. Two thousand exchanges that were kept would add several times as much.
+const SPARE_KIB: u64 = 6 * 1024;
 
 /// What the gateway does about a flood.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
