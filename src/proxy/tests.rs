@@ -340,7 +340,7 @@ async fn a_panic_in_an_answers_body_breaks_that_answer_alone() {
 }
 
 /// Longer than a silent connection needs to rest.
-const SILENCE: Duration = accept::rest::TICK.saturating_mul(3);
+const SILENCE: Duration = accept::rest::SILENT.saturating_mul(3);
 
 #[tokio::test(flavor = "local")]
 async fn a_silent_connection_rests_and_is_served_again() {

@@ -1,7 +1,7 @@
 //! Rest for a caller's connection: while nothing is asked on it, it holds nothing that only a request needs.
 //!
-//! One slow tick per path thread looks after all connections that are awake. Who was silent from one tick to the
-//! next is woken to rest; `http1` does it.
+//! One slow tick per path thread looks after all connections that are awake. Who was silent for long enough is woken to
+//! rest; `http1` does it.
 //!
 //! **Invariant:** nothing ticks while every connection rests. No answer is on its way and no byte of a request has come
 //! when a connection rests ([`Tap::may_rest`]).
@@ -20,17 +20,32 @@ use super::{
     timer::Timer,
 };
 
-/// A connection rests once its caller was silent for this, at most twice this: longer than callers in full use are,
-/// since the next request then costs 5,000 instructions more.
-pub(crate) const TICK: Duration = Duration::from_millis(100);
+/// How often connections are looked after.
+const TICK: Duration = Duration::from_millis(25);
+/// A connection rests once its caller was silent for this: longer than callers in full use are, since the next request
+/// then costs 5,000 instructions more.
+pub(crate) const SILENT: Duration = Duration::from_millis(100);
+/// With more than this awake, 20 KiB each, one tick of silence is enough: of a thousand that come within a fifth of a second
+/// all would be awake at once, and allocators give little of that back.
+const FEW: usize = 128;
 
 /// Looks after the connections of a thread; to be spawned once on it.
 pub(crate) async fn keep_watch(thread: Rc<Thread>) {
     loop {
         thread.some_are_awake().await;
-        let before = thread.alarm.look();
         sleep(TICK).await;
-        thread.let_rest(before);
+        let now = thread.alarm.look();
+        if let Some(before) = now.checked_sub(enough(thread.awake())) {
+            thread.let_rest(before);
+        }
+    }
+}
+
+/// How long a caller must be silent where so many are awake.
+fn enough(awake: usize) -> Duration {
+    match awake {
+        0..=FEW => SILENT,
+        _ => TICK,
     }
 }
 
@@ -54,4 +69,16 @@ pub(super) async fn until_asked<I: AsyncRead + Unpin>(
         overdue.map(|()| false)
     })
     .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_more_are_awake_the_sooner_a_silent_one_rests() {
+        for (awake, silent) in [(1, SILENT), (FEW, SILENT), (FEW + 1, TICK), (10_000, TICK)] {
+            assert_eq!(enough(awake), silent, "{awake} awake");
+        }
+    }
 }
