@@ -75,7 +75,7 @@ pub struct Row {
 }
 
 /// Who is shown a member's row or data key: by several threads at once, in no order.
-pub type Shown<T> = Arc<dyn Fn(Member, T) + Send + Sync>;
+pub type Show<T> = Arc<dyn Fn(Member, T) + Send + Sync>;
 
 /// The fingerprints of a row that an earlier version saved without.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -204,7 +204,7 @@ pub trait GrantStore: Send + Sync + fmt::Debug {
     ///
     /// # Errors
     /// [`StoreError::Corrupt`] if the store turns out to be damaged, here and below; [`StoreError::Unavailable`].
-    async fn read_data_keys(&self, show: Shown<Vec<u8>>) -> Result<(), StoreError>;
+    async fn read_data_keys(&self, show: Show<Vec<u8>>) -> Result<(), StoreError>;
 
     /// Shows all grants; what is saved meanwhile may be missing. When this returns `Ok`, the store is proven whole:
     /// nobody may be served before.
@@ -213,7 +213,7 @@ pub trait GrantStore: Send + Sync + fmt::Debug {
     ///
     /// # Errors
     /// See [`GrantStore::read_data_keys`].
-    async fn read_grants(&self, show: Shown<Row>) -> Result<(), StoreError>;
+    async fn read_grants(&self, show: Show<Row>) -> Result<(), StoreError>;
 
     /// One member's grant.
     ///

@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use linkgate::{
     exchange::{Member, Name},
     keyring::Tag,
-    store::{Change, GrantStore, Lease, Pending, Rewrapped, Row, Shown, Store, StoreError, Tagged},
+    store::{Change, GrantStore, Lease, Pending, Rewrapped, Row, Show, Store, StoreError, Tagged},
 };
 use rusqlite::{Connection, params};
 use tokio::sync::broadcast;
@@ -116,11 +116,11 @@ fn never<T>() -> Result<T, StoreError> {
 
 #[async_trait]
 impl GrantStore for Heaped {
-    async fn read_data_keys(&self, show: Shown<Vec<u8>>) -> Result<(), StoreError> {
+    async fn read_data_keys(&self, show: Show<Vec<u8>>) -> Result<(), StoreError> {
         self.below.read_data_keys(show).await
     }
 
-    async fn read_grants(&self, show: Shown<Row>) -> Result<(), StoreError> {
+    async fn read_grants(&self, show: Show<Row>) -> Result<(), StoreError> {
         self.below.read_grants(show).await
     }
 

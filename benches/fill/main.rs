@@ -29,10 +29,14 @@ async fn main() -> anyhow::Result<()> {
     drop(grants::credentials(store.clone(), ring.clone(), age).await?);
     let heaped = Arc::new(heaped::Heaped::over(store, &grants::file(folder))?);
     let shares = thread::available_parallelism().map_or(1, NonZero::get);
-    let mut importing = tokio::task::JoinSet::new();
+    let mut all = Vec::new();
     for first in (0..count).take(shares) {
-        // Of its own each, since imports into one wait for each other.
+        // Of its own each, since imports into one wait for each other; before any has saved something.
         let credentials = grants::credentials(heaped.clone(), ring.clone(), age).await?;
+        all.push((first, credentials));
+    }
+    let mut importing = tokio::task::JoinSet::new();
+    for (first, credentials) in all {
         importing.spawn(async move {
             for n in (first..count).step_by(shares) {
                 grants::import(&credentials, n, life).await?;

@@ -7,10 +7,12 @@
 
 use std::{
     collections::HashSet,
+    num::NonZero,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicI64, Ordering},
     },
+    thread,
     time::Duration,
 };
 
@@ -37,7 +39,10 @@ pub(super) use entry::Resting;
 use entry::{Before, Entry, Held};
 
 /// Locks of a map of all members: so many that a start's threads, and the path's, seldom meet at one.
-pub(super) const SHARDS: usize = 64;
+pub(super) fn shards() -> usize {
+    let cores = thread::available_parallelism().map_or(1, NonZero::get);
+    (4 * cores).next_power_of_two().max(64)
+}
 
 fn secs(time: Duration) -> i64 {
     i64::try_from(time.as_secs()).unwrap_or(i64::MAX)
@@ -104,7 +109,7 @@ impl Cache {
         sealing: Arc<Sealing>,
     ) -> Self {
         Self {
-            entries: DashMap::with_hasher_and_shard_amount(RandomState::default(), SHARDS),
+            entries: DashMap::with_hasher_and_shard_amount(RandomState::default(), shards()),
             ahead_share,
             lag,
             agenda,
@@ -594,7 +599,7 @@ mod tests {
         let grant = answer.grant(None, &terms);
         let is_over = AtomicBool::new(false);
 
-        let came_back = std::thread::scope(|scope| {
+        let came_back = thread::scope(|scope| {
             scope.spawn(|| {
                 while !is_over.load(Ordering::Relaxed) {
                     cache.publish_renewed(&ada(), grant.clone());
@@ -603,7 +608,7 @@ mod tests {
             let came_back = (0..20_000).filter(|_| {
                 cache.publish(&ada(), grant.clone());
                 cache.forget(&ada());
-                std::thread::yield_now();
+                thread::yield_now();
                 cache.knows(&ada())
             });
             let came_back = came_back.count();

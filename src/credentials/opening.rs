@@ -2,7 +2,7 @@
 //!
 //! **Invariant:** nothing here waits on an async worker. What does not open is told, left as it is, and costs no other.
 //!
-//! **Neighbours:** `recovery` reads the rows, `sealing` opens one, `cache` opens it when it is asked for.
+//! **Neighbours:** `store` shows the rows, `recovery` asks for them, `sealing` opens one, `cache` opens it when it is asked for.
 
 use std::{
     collections::HashSet,
@@ -48,6 +48,8 @@ pub(super) async fn keys(shared: &Arc<Shared>) -> Result<(), StoreError> {
 
 /// Serves the grants, which are opened when they are asked for. Those that an earlier version saved without
 /// fingerprints are opened for these now.
+///
+/// To be awaited to its end: fingerprints and renewals become known behind the last row.
 pub(super) async fn grants(
     shared: &Arc<Shared>,
     known: HashSet<Member>,
@@ -77,13 +79,19 @@ pub(super) async fn grants(
         }
     };
     let done = shared.store.read_grants(Arc::new(show)).await;
-    let mut read = std::mem::take(&mut *locked(&read));
-    if is_first {
-        shared.live.add_first(std::mem::take(&mut read.tags));
-    }
+    let telling = Arc::clone(shared);
     // Of those that came, though others did not.
-    shared.cache.plan_all(std::mem::take(&mut read.planned));
-    done.map(|()| read)
+    let told = tokio::task::spawn_blocking(move || {
+        let mut read = std::mem::take(&mut *locked(&read));
+        if is_first {
+            telling.live.add_first(std::mem::take(&mut read.tags));
+        }
+        telling.cache.plan_all(std::mem::take(&mut read.planned));
+        read
+    });
+    let told = told.await;
+    done?;
+    told.map_err(|panic| StoreError::Unavailable(panic.to_string()))
 }
 
 fn locked(read: &Mutex<Read>) -> MutexGuard<'_, Read> {

@@ -12,7 +12,7 @@ use tracing::error;
 use zeroize::Zeroizing;
 
 use super::{
-    cache::SHARDS,
+    cache::shards,
     grant::{self, Grant, Outline, TokenAnswer},
     profile::Profile,
     verdict::Verdict,
@@ -49,7 +49,7 @@ impl Sealing {
         Self {
             ring,
             live,
-            keys: DashMap::with_hasher_and_shard_amount(RandomState::default(), SHARDS),
+            keys: DashMap::with_hasher_and_shard_amount(RandomState::default(), shards()),
             wrapping: RwLock::default(),
             rotating: Mutex::default(),
         }

@@ -24,7 +24,8 @@ struct Live {
     ring: KeyRing,
     /// What was alive at the start, in order: two for each grant, 8 bytes each, and put there without a lock.
     first: OnceLock<Box<[Tag]>>,
-    /// What came since, and what of the first ones is over: whether it is alive.
+    /// What came since, and what of the first ones is over: whether it is alive. Of the first ones it keeps what is over until
+    /// the next start, 16 bytes each.
     since: DashMap<Tag, bool, RandomState>,
     /// Rises with every secret that was not alive before.
     generation: AtomicU64,
@@ -77,7 +78,8 @@ impl LiveSecrets {
         drop(added);
     }
 
-    /// Adds very many at once: those that a start finds. A second time they are added one by one.
+    /// Adds very many at once: those that a start finds. A second time they are added one by one. For while nobody else
+    /// adds: [`LiveSecrets::add_tag`] of one of these may return before the generation rises.
     pub fn add_first(&self, mut tags: Vec<Tag>) {
         tags.sort_unstable();
         tags.dedup();

@@ -19,7 +19,7 @@ use rusqlite::Connection;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use super::{
-    Change, GrantStore, KeyStore, Lease, OperatorStore, Pending, Rewrapped, Row, Shown, StoreError,
+    Change, GrantStore, KeyStore, Lease, OperatorStore, Pending, Rewrapped, Row, Show, StoreError,
     Tagged,
 };
 use crate::{
@@ -72,11 +72,18 @@ pub(super) struct Sqlite {
 /// Waits, when dropped, until the thread has closed the file: a process that ends before leaves all it
 /// wrote in the write-ahead log, and a copy of the file alone would lack it.
 #[derive(Debug)]
-struct Closing(Mutex<blocking::Receiver<()>>);
+struct Closing {
+    ended: Mutex<blocking::Receiver<()>>,
+    /// Not while it is still checked: there is nothing to close then.
+    is_open: Arc<AtomicBool>,
+}
 
 impl Drop for Closing {
     fn drop(&mut self) {
-        let ended = self.0.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if !self.is_open.load(Ordering::Acquire) {
+            return;
+        }
+        let ended = self.ended.get_mut().unwrap_or_else(PoisonError::into_inner);
         if ended.recv_timeout(CLOSING) == Err(blocking::RecvTimeoutError::Timeout) {
             tracing::warn!("the store's file was not closed in time");
         }
@@ -103,11 +110,16 @@ impl Sqlite {
             false => File::Open(opening.finish()?),
         };
         let (jobs, queue) = mpsc::channel::<Job>(QUEUE);
-        let (closed, closing) = blocking::channel();
+        let (closed, ended) = blocking::channel();
+        let is_open = Arc::new(AtomicBool::new(matches!(file, File::Open(_))));
+        let closing = Closing {
+            ended: Mutex::new(ended),
+            is_open: Arc::clone(&is_open),
+        };
         thread::Builder::new()
             .name("linkgate-store".to_owned())
             .spawn(move || {
-                file.serve(queue);
+                file.serve(queue, &is_open);
                 drop(closed);
             })
             .map_err(|error| StoreError::Unavailable(error.to_string()))?;
@@ -119,7 +131,7 @@ impl Sqlite {
             clock,
             is_wiping: Arc::default(),
             waiting: outbox::Count::default(),
-            _closing: Closing(Mutex::new(closing)),
+            _closing: closing,
         };
         Ok((store, ring))
     }
@@ -152,9 +164,9 @@ impl Sqlite {
     {
         let (answer, answered) = oneshot::channel();
         let job: Job = Box::new(move |file| {
-            let answered = file.map_err(Clone::clone).and_then(question);
+            let said = file.map_err(Clone::clone).and_then(question);
             // The asker may have left; the write stands.
-            drop(answer.send(answered));
+            drop(answer.send(said));
         });
         let gone = || StoreError::Unavailable("the store's thread has ended".to_owned());
         self.jobs.send(job).await.map_err(|_| gone())?;
@@ -205,11 +217,12 @@ enum File {
 
 impl File {
     /// Answers all questions until nobody can ask any more.
-    fn serve(self, mut queue: mpsc::Receiver<Job>) {
+    fn serve(self, mut queue: mpsc::Receiver<Job>, is_open: &AtomicBool) {
         let mut opened = match self {
             Self::Open(connection) => Ok(connection),
             Self::Checking(opening) => opening.finish(),
         };
+        is_open.store(opened.is_ok(), Ordering::Release);
         while let Some(job) = queue.blocking_recv() {
             job(opened.as_mut().map_err(|error| &*error));
         }
@@ -225,12 +238,12 @@ impl From<rusqlite::Error> for StoreError {
 
 #[async_trait]
 impl GrantStore for Sqlite {
-    async fn read_data_keys(&self, show: Shown<Vec<u8>>) -> Result<(), StoreError> {
+    async fn read_data_keys(&self, show: Show<Vec<u8>>) -> Result<(), StoreError> {
         self.beside(move |path| reading::data_keys(path, &*show))
             .await
     }
 
-    async fn read_grants(&self, show: Shown<Row>) -> Result<(), StoreError> {
+    async fn read_grants(&self, show: Show<Row>) -> Result<(), StoreError> {
         self.beside(move |path| reading::grants(path, &*show))
             .await?;
         self.is_whole().await

@@ -13,7 +13,7 @@ use tokio::sync::{Notify, broadcast};
 
 use crate::{
     exchange::Member,
-    store::{Change, GrantStore, Lease, Pending, Rewrapped, Row, Shown, StoreError, Tagged},
+    store::{Change, GrantStore, Lease, Pending, Rewrapped, Row, Show, StoreError, Tagged},
 };
 
 /// Which writes fail, as on a full disk.
@@ -76,10 +76,10 @@ fn fail_if(fault: &AtomicBool) -> Result<(), StoreError> {
 
 #[async_trait]
 impl GrantStore for FaultyStore {
-    async fn read_data_keys(&self, show: Shown<Vec<u8>>) -> Result<(), StoreError> {
+    async fn read_data_keys(&self, show: Show<Vec<u8>>) -> Result<(), StoreError> {
         self.inner.read_data_keys(show).await
     }
-    async fn read_grants(&self, show: Shown<Row>) -> Result<(), StoreError> {
+    async fn read_grants(&self, show: Show<Row>) -> Result<(), StoreError> {
         self.inner.read_grants(show).await
     }
     async fn grant(&self, member: &Member) -> Result<Option<Row>, StoreError> {

@@ -21,7 +21,10 @@ const SHARE: u64 = 4096;
 const SHARES: u64 = 1024;
 
 /// Shows all wrapped data keys.
-pub(super) fn data_keys(path: &Path, show: &(dyn Fn(Member, Vec<u8>) + Send + Sync)) -> Outcome {
+pub(super) fn data_keys(
+    path: &Path,
+    show: &(dyn Fn(Member, Vec<u8>) + Send + Sync),
+) -> Result<(), StoreError> {
     let columns = "application, member, wrapped";
     each(path, "data_keys", columns, SHARE, |member, row| {
         show(member, row.get(2)?);
@@ -30,14 +33,15 @@ pub(super) fn data_keys(path: &Path, show: &(dyn Fn(Member, Vec<u8>) + Send + Sy
 }
 
 /// Shows all grants.
-pub(super) fn grants(path: &Path, show: &(dyn Fn(Member, Row) + Send + Sync)) -> Outcome {
+pub(super) fn grants(
+    path: &Path,
+    show: &(dyn Fn(Member, Row) + Send + Sync),
+) -> Result<(), StoreError> {
     each(path, "grants", rows::COLUMNS, SHARE, |member, row| {
         show(member, rows::row_of(row)?);
         Ok(())
     })
 }
-
-type Outcome = Result<(), StoreError>;
 
 /// Shows each row of a table whose first two columns are the member's, `share` numbers at a time.
 fn each(
@@ -46,7 +50,7 @@ fn each(
     columns: &str,
     share: u64,
     show: impl Fn(Member, &rusqlite::Row<'_>) -> rusqlite::Result<()> + Sync,
-) -> Outcome {
+) -> Result<(), StoreError> {
     let question = format!("SELECT {columns} FROM {table} WHERE rowid BETWEEN ?1 AND ?2");
     let read = |connection: &Connection, share: &RangeInclusive<i64>| {
         let mut statement = connection.prepare_cached(&question)?;
@@ -66,7 +70,11 @@ fn each(
 
 /// Shows whose grants there are, `share` numbers at a time.
 #[cfg(test)]
-pub(super) fn shown(path: &Path, share: u64, show: &(dyn Fn(Member) + Send + Sync)) -> Outcome {
+pub(super) fn shown(
+    path: &Path,
+    share: u64,
+    show: &(dyn Fn(Member) + Send + Sync),
+) -> Result<(), StoreError> {
     each(path, "grants", rows::COLUMNS, share, |member, _| {
         show(member);
         Ok(())
@@ -99,8 +107,8 @@ fn on_all_cores(
     path: &Path,
     first: &Connection,
     shares: &[RangeInclusive<i64>],
-    read: impl Fn(&Connection, &RangeInclusive<i64>) -> Outcome + Sync,
-) -> Outcome {
+    read: impl Fn(&Connection, &RangeInclusive<i64>) -> Result<(), StoreError> + Sync,
+) -> Result<(), StoreError> {
     let next = AtomicUsize::new(0);
     let read_on = |connection: &Connection| {
         while let Some(share) = shares.get(next.fetch_add(1, Ordering::Relaxed)) {

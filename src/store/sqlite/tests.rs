@@ -1,7 +1,8 @@
 //! The suite on SQLite, and what only a file can go through.
 
-use std::{fs, os::unix::fs::PermissionsExt as _};
+use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt as _};
 
+use futures_util::FutureExt as _;
 use tempfile::TempDir;
 
 use super::*;
@@ -301,18 +302,23 @@ impl Files {
         Sqlite::of(opening, &self.db, Clock::system())
     }
 
-    /// What every file of the store holds.
-    fn contents(&self) -> Vec<Vec<u8>> {
-        [&self.db, &self.key]
-            .map(|file| fs::read(file).unwrap())
-            .into()
+    /// What every file of the store holds, but for the memory that SQLite's readers share, and empty logs.
+    fn contents(&self) -> BTreeMap<PathBuf, Vec<u8>> {
+        let files = fs::read_dir(self.db.parent().unwrap()).unwrap();
+        let files = files.map(|file| file.unwrap().path());
+        let kept = files.filter(|file| file.extension().is_none_or(|kind| kind != "db-shm"));
+        let all = kept.map(|file| (file.clone(), fs::read(&file).unwrap()));
+        all.filter(|(_, content)| !content.is_empty()).collect()
     }
 }
 
 #[tokio::test]
 async fn a_large_store_is_read_beside_its_check_and_then_does_what_every_store_must() {
     let files = Files::filled().await;
-    let (store, _) = files.open_large().unwrap();
+    let before = files.contents();
+    let (gate, held) = std::sync::mpsc::channel();
+    let opening = opening::begin_beside(&files.db, &(&files.key).into(), 0).unwrap();
+    let (store, _) = Sqlite::of(opening.held_by(held), &files.db, Clock::system()).unwrap();
 
     let keys = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&keys);
@@ -321,6 +327,11 @@ async fn a_large_store_is_read_beside_its_check_and_then_does_what_every_store_m
 
     let ada = suite::member("ada");
     assert_eq!(*keys.lock().unwrap(), [(ada.clone(), vec![1_u8])]);
+    let mut probing = store.probe();
+    assert!((&mut probing).now_or_never().is_none());
+    assert_eq!(files.contents(), before, "nothing is written meanwhile");
+    gate.send(()).unwrap();
+    probing.await.unwrap();
     assert_eq!(store.grant(&ada).await.unwrap(), Some(suite::row(1)));
     assert!(store.forget(&ada).await.unwrap());
 }
@@ -354,7 +365,7 @@ async fn a_large_store_that_is_damaged_answers_nothing_and_is_left_as_it_is() {
 }
 
 #[tokio::test]
-async fn a_large_store_with_anothers_keys_is_refused_at_once() {
+async fn a_large_store_with_anothers_keys_is_refused_before_it_is_opened() {
     let files = Files::filled().await;
     fs::remove_file(&files.key).unwrap();
     KeyRing::create_file(&files.key).unwrap();
