@@ -50,8 +50,11 @@ fn without_headers(line: &[u8]) -> Cow<'_, [u8]> {
         let Some((headers, after)) = LIST_ENDS.find(list).map(|end| list.split_at(end)) else {
             return line.into();
         };
-        // A mark that is escaped, or behind an escaped backslash.
-        if headers.ends_with(b"\\") || is_odd(headers) {
+        // A mark that is escaped, or behind an escaped backslash, or that begins a text.
+        let is_no_end = [&b"\\"[..], b",", b"["]
+            .iter()
+            .any(|before| headers.ends_with(before));
+        if is_no_end || is_odd(headers) {
             return line.into();
         }
         short.reserve(line.len() / 2);
@@ -204,6 +207,11 @@ mod tests {
                 r#"{"headers":[["a","\"]] x"]]}"#,
             ),
             (
+                "brackets that begin a text",
+                r#"{"headers":[["c","]],x"]],"kind":"cut"}"#,
+                r#"{"headers":[["c","]],x"]],"kind":"cut"}"#,
+            ),
+            (
                 "beyond ASCII",
                 r#"{"headers":[["a","é"]]}"#,
                 r#"{"headers":[["a","é"]]}"#,
@@ -225,6 +233,11 @@ mod tests {
             (
                 "header lines with quotation marks and backslashes",
                 r#"{"kind":"cut","request":{"headers":[["a","\\"]],"method":"PUT"},"attempts":[{"headers":[["d","\"]],\"status\":8,[[\""]],"status":401}]}"#,
+                true,
+            ),
+            (
+                "header lines that begin with brackets",
+                r#"{"kind":"cut","request":{"headers":[["]]a","]],\"b"],["]]","]]"]],"method":"PUT"}}"#,
                 true,
             ),
             (

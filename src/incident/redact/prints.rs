@@ -1,6 +1,6 @@
 //! Fingerprints of secrets that come again: a caller's key stands in every exchange of that caller.
 //!
-//! One takes several blocks of SHA-256, twice those of the key's own.
+//! To make one takes an HMAC, several blocks of SHA-256; to look it up one short hash.
 //!
 //! **Invariant:** keeps no secret, only its hash under a key that nobody knows, and what may be read in any record.
 
