@@ -212,7 +212,8 @@ where
 {
     type Response = http::Response<streams::Handed>;
     type Error = Infallible;
-    type Future = Answering<S::Future>;
+    /// In a box: what hyper and tokio move about for each call is small then, and not the whole path's future.
+    type Future = Answering<Pin<Box<S::Future>>>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let arrival = Arrival {
@@ -220,6 +221,7 @@ where
             tap: Rc::clone(&self.tap),
             familiar: Rc::clone(&self.familiar),
         };
-        self.streams.begin(self.path.clone().call(arrival))
+        self.streams
+            .begin(Box::pin(self.path.clone().call(arrival)))
     }
 }
