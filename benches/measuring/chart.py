@@ -37,6 +37,10 @@ class Curve:
     is_log: bool = False
 
 
+# What a number below an axis needs.
+LABEL_ROOM = 22
+
+
 def document(width, height, parts):
     head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img">'
     return "\n".join([head, STYLE, *parts, "</svg>"]) + "\n"
@@ -55,14 +59,15 @@ def dots(title, groups, foot):
     left, width, row = 190, 760, 20
     top = max([1.5, *(max(dot.most, dot.bar or 0) for _, all_ in groups for dot in all_)]) * 1.05
     place = lambda value: left + (width - left - 20) * min(value, top) / top
-    height = 70 + sum(10 + row * len(all_) for _, all_ in groups) + 26
-    parts = [word(12, 22, title, "title"), word(12, 38, "right of 1: it needs more CPU than Linkgate; the upright stroke is the bar", "quiet")]
+    height = 86 + sum(10 + row * len(all_) for _, all_ in groups) + 26
+    parts = [word(12, 22, title, "title"), word(12, 38, "right of 1: it needs more CPU than Linkgate; the upright stroke is the bar", "quiet"),
+             word(12, 54, foot, "quiet")]
     step = nice(top / 6)
     for n in range(int(top / step) + 1):
         x = place(n * step)
-        parts += [line(x, 52, x, height - 26, "grid"), word(x, height - 12, f"{n * step:g}", "quiet middle")]
-    parts.append(line(place(1), 52, place(1), height - 26, "one"))
-    y = 62
+        parts += [line(x, 68, x, height - 26, "grid"), word(x, height - 12, f"{n * step:g}", "quiet middle")]
+    parts.append(line(place(1), 68, place(1), height - 26, "one"))
+    y = 78
     for name, all_ in groups:
         parts.append(word(12, y + 8, name))
         for dot in all_:
@@ -74,17 +79,16 @@ def dots(title, groups, foot):
                 parts.append(line(place(dot.bar), middle - 8, place(dot.bar), middle + 8, "bar"))
             y += row
         y += 10
-    parts.append(word(width - 20, 22, foot, "quiet end"))
     return document(width, height, parts)
 
 
 def curves(title, all_, foot):
     """Small plots, two in a row, each from 0."""
     width, each_width, each_height = 760, 380, 210
-    height = 50 + each_height * math.ceil(len(all_) / 2)
-    parts = [word(12, 22, title, "title"), word(width - 20, 22, foot, "quiet end")]
+    height = 66 + each_height * math.ceil(len(all_) / 2)
+    parts = [word(12, 22, title, "title"), word(12, 38, foot, "quiet")]
     for n, curve in enumerate(all_):
-        x, y = (n % 2) * each_width, 40 + (n // 2) * each_height
+        x, y = (n % 2) * each_width, 56 + (n // 2) * each_height
         parts.append(f'<g transform="translate({x} {y})">{small(curve, each_width, each_height)}</g>')
     return document(width, height, parts)
 
@@ -96,17 +100,20 @@ def small(curve, width, height):
     scale = (lambda x: math.log10(max(x, 1))) if curve.is_log else float
     low, span = scale(min(xs)), (scale(max(xs)) - scale(min(xs))) or 1
     at = lambda x, y: (left + (right - left) * (scale(x) - low) / span, bottom - (bottom - top) * y / high)
-    parts = [word(left, 16, curve.title), word((left + right) / 2, height - 10, curve.x, "quiet middle")]
+    parts = [word(8, 16, f"{curve.title}: {curve.y}"), word((left + right) / 2, height - 10, curve.x, "quiet middle")]
     step = nice(high / 4)
     for n in range(int(high / step) + 1):
         y = at(min(xs), n * step)[1]
         parts += [line(left, y, right, y, "grid"), word(left - 6, y + 4, f"{n * step:g}", "quiet end")]
-    parts.append(word(8, 16, curve.y, "quiet"))
     path = " ".join(f"{x:.1f},{y:.1f}" for x, y in (at(*point) for point in curve.points))
     parts.append(f'<polyline points="{path}" class="whisker"/>')
+    labelled = -math.inf
     for point in curve.points:
         x, y = at(*point)
-        parts += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" class="mark"/>', word(x, bottom + 16, short(point[0]), "quiet middle")]
+        parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" class="mark"/>')
+        if x - labelled >= LABEL_ROOM:
+            labelled = x
+            parts.append(word(x, bottom + 16, short(point[0]), "quiet middle"))
     return "".join(parts)
 
 

@@ -19,6 +19,9 @@ def today():
 
 
 def commit():
-    words = ["git", "describe", "--always", "--dirty", "--exclude=*"]
-    asked = subprocess.run(words, cwd=ground.BENCHES, capture_output=True, text=True)
-    return asked.stdout.strip() or "unknown"
+    """The commit of what is measured; results of other measurements that lie beside it are no change."""
+    def git(*words):
+        return subprocess.run(["git", *words], cwd=ground.BENCHES, capture_output=True, text=True).stdout.strip()
+
+    changed = git("status", "--porcelain", "--untracked-files=no", "--", ":/", ":(exclude,top)benches/results")
+    return (git("rev-parse", "--short", "HEAD") or "unknown") + ("-dirty" if changed else "")
