@@ -83,8 +83,8 @@ async fn grants_that_expire_in_one_minute_are_renewed_under_the_cap() {
     assert!(mint.at_once() <= MAX_CONCURRENT, "{}", mint.at_once());
     assert!(calls > 0);
     if STORM.is_timed {
-        // Old tokens of two minutes are 40 MiB; what the renewals of both rounds left behind for good would be 260.
-        assert!(left < before + 80, "{before} MiB grew to {left} MiB");
+        // Old tokens of two minutes are 40 MiB and more; what the renewals of both rounds left behind for good would be 260.
+        assert!(left < before + 130, "{before} MiB grew to {left} MiB");
     }
     let rate = usize::try_from(STORM.renewals_per_second).unwrap();
     // A second of the mint's falls anywhere, and a second's worth may begin at once.
