@@ -54,7 +54,8 @@ pub(super) async fn grants(
     shared: &Arc<Shared>,
     known: HashSet<Member>,
 ) -> Result<Read, StoreError> {
-    let is_first = known.is_empty();
+    // Later somebody is served, though maybe nobody of these: then each is known before it is.
+    let is_first = !shared.live.has_first();
     let read = Arc::new(Mutex::new(Read {
         gone: known,
         ..Read::default()

@@ -90,6 +90,11 @@ impl LiveSecrets {
         self.0.generation.fetch_add(1, Ordering::Release);
     }
 
+    /// Whether those that a start finds were added.
+    pub fn has_first(&self) -> bool {
+        self.0.first.get().is_some()
+    }
+
     /// Another number whenever a secret became alive: until then, what was no live secret is none.
     pub fn generation(&self) -> u64 {
         self.0.generation.load(Ordering::Acquire)
@@ -163,6 +168,17 @@ mod tests {
         live.add(b"old");
         assert_eq!(known(all), [true, true, true, false]);
         assert!(live.generation() > before, "it was dead");
+    }
+
+    #[test]
+    fn a_start_that_finds_nobody_was_the_start_all_the_same() {
+        let live = LiveSecrets::new(KeyRing::random());
+        live.add(b"early");
+        assert!(!live.has_first());
+
+        live.add_first(Vec::new());
+
+        assert!(live.has_first());
     }
 
     #[test]
